@@ -1,0 +1,57 @@
+"""The default device: where networks are built and updates run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from alf.errors import ConfigError
+
+
+class _DefaultDevice:
+    """The one owner of the choice; `None` means "the GPU if there is one"."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+
+
+_default = _DefaultDevice()
+
+
+def get_default_device() -> torch.device:
+    """The device that networks are built on; the GPU if there is one and none was chosen."""
+    if _default.name is not None:
+        return torch.device(_default.name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def set_default_device(name: str | None) -> None:
+    """Choose the device: `"cpu"`, `"cuda"`, `"cuda:1"`, or `None` for the default choice.
+
+    Raises:
+        ConfigError: if there is no such device on this machine.
+    """
+    if name is not None:
+        _check(name)
+    _default.name = name
+
+
+@contextmanager
+def device(name: str | None) -> Iterator[None]:
+    """Choose the device for a block; the earlier choice comes back, also after an error."""
+    before = _default.name
+    set_default_device(name)
+    try:
+        yield
+    finally:
+        _default.name = before
+
+
+def _check(name: str) -> None:
+    try:
+        wanted = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"{name!r} is not a device: give 'cpu', 'cuda' or 'cuda:N'") from None
+    count = torch.cuda.device_count()
+    if wanted.type == "cuda" and (wanted.index or 0) >= count:
+        raise ConfigError(f"device {name!r} is not there: this machine has {count} CUDA device(s)")
