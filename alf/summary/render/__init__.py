@@ -1,0 +1,1 @@
+"""Panels: images of what a policy thinks."""
