@@ -1,0 +1,197 @@
+"""What every command shares: flags of its own, log lines, and exit codes.
+
+A command module defines its flags on a `FlagValues` of its own (never on `absl.flags.FLAGS`, so
+that two commands live in one process) and a function that does the work:
+
+    FLAGS = flags.FlagValues()
+    flags.DEFINE_string("root_dir", None, "The job's folder.", flag_values=FLAGS)
+
+    def main(argv: Sequence[str]) -> int:
+        return command.main(_train, FLAGS, __doc__, argv)
+
+    if __name__ == "__main__":
+        command.run(main)
+
+Exit codes: 0 done, 1 the work failed or a check does not hold, 2 the command was used wrongly,
+130 interrupted (128 + SIGINT), 143 terminated.
+"""
+
+import contextlib
+import difflib
+import os
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+
+from absl import flags, logging
+
+from alf.errors import AlfError, UsageError
+
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+# What absl appends to the help of each repeatable flag; ours says "(repeatable)".
+_MULTI_SUFFIX = "; repeat this option to specify a list of values"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived inside `terminable()`; handled as Ctrl-C is, with its own exit code."""
+
+
+def run(function: Callable[[Sequence[str]], int]) -> None:
+    """Runs a command's `main(argv)` with the process's arguments and exits with its code."""
+    sys.exit(function(sys.argv[1:]))
+
+
+def main(
+    function: Callable[[flags.FlagValues], int],
+    flag_values: flags.FlagValues,
+    doc: str | None,
+    argv: Sequence[str],
+    *,
+    program: str = "",
+) -> int:
+    """Parses the flags, sets up log lines, runs a command, and turns errors into exit codes.
+
+    An `AlfError` is printed to stderr without a traceback. Every other exception is a defect and
+    keeps its traceback; Python then exits with 1.
+
+    Args:
+        function: does the work, given the parsed flags; returns the exit code.
+        flag_values: the command's own flags.
+        doc: the text that `--help` shows above the flags.
+        argv: the arguments, without the program's name.
+        program: how the user calls it, e.g. `"alf play"`.
+    """
+    try:
+        if asks_for_help(argv):
+            print(help_text(flag_values, doc, program))
+            return 0
+        parse_flags(argv, flag_values, program=program)
+        start_logging()
+        return function(flag_values)
+    except AlfError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except Terminated:
+        return TERMINATED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`alf play ... | head`). Python would complain once
+        # more while flushing at exit, hence the swap.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+
+
+def asks_for_help(argv: Sequence[str]) -> bool:
+    """Whether the arguments ask for the help page."""
+    flags_only = list(argv)[: list(argv).index("--")] if "--" in argv else argv
+    return any(arg in ("--help", "-help", "-h", "--helpfull", "-?") for arg in flags_only)
+
+
+def parse_flags(
+    argv: Sequence[str], flag_values: flags.FlagValues, *, program: str = ""
+) -> flags.FlagValues:
+    """Parses arguments into a command's own flags; values of an earlier parse are forgotten.
+
+    Args:
+        argv: the arguments, without the program's name.
+        flag_values: the flags to fill.
+        program: how the user calls the command, for messages.
+
+    Raises:
+        UsageError: an unknown flag (with the closest ones), a value that the flag cannot take,
+            or an argument that is no flag.
+    """
+    for name in flag_values:
+        flag_values[name].unparse()
+    help_hint = f" `{program} --help` lists the flags." if program else ""
+    try:
+        rest = flag_values([program or "alf", *argv])[1:]
+    except flags.UnrecognizedFlagError as error:
+        close = difflib.get_close_matches(error.flagname, list(flag_values), n=3, cutoff=0.6)
+        hint = f" Did you mean {' or '.join('--' + name for name in close)}?" if close else ""
+        raise UsageError(f"There is no flag --{error.flagname}.{hint}{help_hint}") from None
+    except (flags.Error, ValueError) as error:
+        raise UsageError(f"{error}.{help_hint}") from None
+    if rest:
+        raise UsageError(
+            f"Only flags are taken, but {rest[0]!r} was given without one. A value stands behind "
+            f"its flag, as in --root_dir /tmp/job; one with spaces needs quotes.{help_hint}"
+        )
+    return flag_values
+
+
+def required(flag_values: flags.FlagValues, name: str, example: str) -> str:
+    """The value of a flag that must be given.
+
+    Args:
+        flag_values: the parsed flags.
+        name: name of the flag, without dashes.
+        example: a value as a user would write it.
+
+    Raises:
+        UsageError: the flag is missing or empty.
+    """
+    value = flag_values[name].value
+    if not value:
+        raise UsageError(f"--{name} is needed, for example: --{name} {example}")
+    return value
+
+
+def help_text(flag_values: flags.FlagValues, doc: str | None, program: str = "") -> str:
+    """The help page: what the command does, then each flag with its default."""
+    lines = [textwrap.dedent(doc or "").strip(), "", "Flags:"]
+    for name in flag_values:
+        flag = flag_values[name]
+        if flag.help is None:
+            continue
+        lines.append(f"  {_usage(flag)}")
+        text = " ".join(flag.help.split()).removesuffix(_MULTI_SUFFIX) + _default(flag)
+        lines += textwrap.wrap(text, width=92, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    if program:
+        lines = [f"Usage: {program} [flags]", "", *lines]
+    return "\n".join(lines)
+
+
+def _usage(flag: flags.Flag) -> str:
+    if flag.boolean:
+        return f"--{flag.name} / --no{flag.name}"
+    many = " (repeatable)" if isinstance(flag, flags.MultiFlag) else ""
+    return f"--{flag.name} {flag.name.split('_')[-1].upper()}{many}"
+
+
+def _default(flag: flags.Flag) -> str:
+    if flag.default in (None, [], ""):
+        return ""
+    return f" (default: {flag.default})"
+
+
+def start_logging() -> None:
+    """Sends absl's log lines, info and above, to stderr."""
+    # Code of the user's may read flags that it defined on absl's global object; without this
+    # mark each read is an error, and absl warns before its first log line.
+    flags.FLAGS.mark_as_parsed()
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.INFO)
+    logging.set_stderrthreshold("info")
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Inside, SIGTERM raises `Terminated`, so that open files are closed as on Ctrl-C."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    try:
+        earlier = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: signals are somebody else's there
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
