@@ -1,0 +1,63 @@
+"""Losses of a value function, element by element, and how well it explains the returns."""
+
+import torch
+from torch.nn.functional import huber_loss
+
+
+def element_wise_squared_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """`(x - y)^2`, without the factor one half.
+
+    Args:
+        x: `[...]`.
+        y: `[...]`.
+
+    Returns:
+        `[...]`.
+    """
+    assert x.shape == y.shape, (x.shape, y.shape)
+    return (x - y).square()
+
+
+def element_wise_huber_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """`(x - y)^2 / 2` where `|x - y| <= 1`, else `|x - y| - 1/2`.
+
+    See "Robust Estimation of a Location Parameter", https://doi.org/10.1214/aoms/1177703732
+
+    Args:
+        x: `[...]`.
+        y: `[...]`.
+
+    Returns:
+        `[...]`.
+    """
+    assert x.shape == y.shape, (x.shape, y.shape)
+    return huber_loss(x, y, reduction="none")
+
+
+def explained_variance(
+    values: torch.Tensor, returns: torch.Tensor, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """`1 - Var(returns - values) / Var(returns)`.
+
+    1 is a perfect prediction, 0 as good as a constant, below 0 worse than that. Where the returns
+    do not vary it is 1 for a perfect prediction and 0 for any other.
+
+    Args:
+        values: `[...]`.
+        returns: `[...]`.
+        mask: bool `[...]`, what counts; `None` counts all.
+
+    Returns:
+        A scalar, without gradient.
+    """
+    assert values.shape == returns.shape, (values.shape, returns.shape)
+    values, returns = values.detach(), returns.detach()
+    if mask is not None:
+        values, returns = values[mask], returns[mask]
+    if returns.numel() == 0:
+        return returns.new_zeros(())
+    unexplained = (returns - values).var(correction=0)
+    total = returns.var(correction=0)
+    flat = torch.where(unexplained > 0, 0.0, 1.0)
+    safe = torch.where(total > 0, total, torch.ones_like(total))
+    return torch.where(total > 0, 1 - unexplained / safe, flat.to(total.dtype))
