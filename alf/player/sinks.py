@@ -1,0 +1,124 @@
+"""Where played frames go: each sink takes one finished picture a step.
+
+`open_sinks` makes one for every `--record_file`, told by its suffix, and the window.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from alf.errors import RenderError, UsageError
+from alf.player.gif import GifWriter
+from alf.player.pictures import PictureFolder
+from alf.player.stopping import StopPlaying
+from alf.player.video import VideoWriter
+from alf.player.window import Window
+
+__all__ = ["Sink", "StopPlaying", "check_record_files", "open_sinks"]
+
+SUPPORTED = "a name that ends in .mp4 or .gif, or a folder (a name without suffix) for PNG frames"
+
+
+class Sink(Protocol):
+    """Takes the frames of a play, in order."""
+
+    def write(self, frame: np.ndarray) -> None:
+        """Takes the next frame.
+
+        Args:
+            frame: uint8 `[H, W, 3]`, RGB. The sink may not keep it: the caller draws the next
+                frame into the same memory.
+
+        Raises:
+            RenderError: it cannot be written.
+            StopPlaying: the person who watches asked to stop.
+        """
+        ...
+
+    def close(self) -> str:
+        """Finishes what was written; also after an error, and more than once.
+
+        Returns:
+            One line for the user: what was written, and where. Empty if there is nothing to say.
+        """
+        ...
+
+
+def check_record_files(record_files: Sequence[str]) -> None:
+    """Finds out before anything is started that a recording could not be made.
+
+    Raises:
+        UsageError: a suffix that is not supported, a name given twice, or a place that cannot be
+            a file (or folder) of that kind.
+    """
+    seen: set[Path] = set()
+    for name in record_files:
+        path = Path(name).expanduser()
+        kind = _kind(path, name)
+        if path.resolve() in seen:
+            raise UsageError(f"--record_file {name} was given twice; each recording has its own.")
+        seen.add(path.resolve())
+        if kind != "folder" and path.is_dir():
+            raise UsageError(f"--record_file {name} is a folder; give a file name inside it.")
+        if kind == "folder":
+            PictureFolder.check(path)
+
+
+@contextlib.contextmanager
+def open_sinks(
+    record_files: Sequence[str],
+    *,
+    window: bool = False,
+    fps: float = 30.0,
+    sleep_time_per_step: float | None = None,
+) -> Iterator[list[Sink]]:
+    """Opens the recordings and the window, and closes all of them whatever happens.
+
+    Args:
+        record_files: names of recordings: `.mp4`, `.gif`, or a folder for PNG frames.
+        window: whether frames are shown in a window too.
+        fps: frames per second of the recordings, and of the window.
+        sleep_time_per_step: seconds that the window waits after each step, instead of `1 / fps`.
+
+    Raises:
+        UsageError: see `check_record_files`.
+        RenderError: a recording cannot be started, or there is no display for the window.
+    """
+    check_record_files(record_files)
+    with contextlib.ExitStack() as stack:
+        sinks: list[Sink] = []
+        for name in record_files:
+            sinks.append(_make(Path(name).expanduser(), fps))
+            stack.callback(sinks[-1].close)
+        if window:
+            sinks.append(Window(fps=fps, sleep_time_per_step=sleep_time_per_step))
+            stack.callback(sinks[-1].close)
+        yield sinks
+
+
+def _kind(path: Path, name: str) -> str:
+    suffix = path.suffix.lower()
+    if suffix in (".mp4", ".gif"):
+        return suffix[1:]
+    if not suffix or path.is_dir():
+        return "folder"
+    raise UsageError(f"--record_file {name}: cannot record to {suffix!r}. Give {SUPPORTED}.")
+
+
+def _make(path: Path, fps: float) -> Sink:
+    kind = _kind(path, str(path))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RenderError(
+            f"The folder {path.parent} for the recording cannot be made: {error.strerror}. "
+            "Give --record_file another place."
+        ) from error
+    if kind == "mp4":
+        return VideoWriter(path, fps)
+    if kind == "gif":
+        return GifWriter(path, fps)
+    return PictureFolder(path)
