@@ -1,0 +1,124 @@
+"""Whether a value can be meant for a parameter, judged by the parameter's annotation.
+
+Only a plain value (a number, text, a built-in container, `None`) against a plain annotation is
+judged. Whatever is more complicated passes: a false alarm costs a user more than a late error.
+"""
+
+import collections.abc
+import types
+from collections.abc import Callable
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from alf._config.parameters import MISSING, Parameter
+
+_PLAIN = (str, bytes, bool, int, float, complex, list, tuple, dict, set, frozenset, type(None))
+_SCALARS = (str, bytes, bool, int, float, complex, type(None))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool) or (isinstance(value, int) and value in (0, 1))
+
+
+def _is_int(value: object) -> bool:
+    # 1e6 is how people write a million; a fraction can never be meant.
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+
+
+def _is_float(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _is_complex(value: object) -> bool:
+    return isinstance(value, int | float | complex)
+
+
+def _is_bytes(value: object) -> bool:
+    return isinstance(value, bytes)
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _is_container(value: object) -> bool:
+    return not isinstance(value, _SCALARS)
+
+
+def _is_sequence(value: object) -> bool:
+    return not isinstance(value, (*_SCALARS, dict))
+
+
+def _is_iterable(value: object) -> bool:
+    return isinstance(value, str | bytes) or _is_container(value)
+
+
+def _never(value: object) -> bool:
+    return False
+
+
+_ACCEPTS: dict[object, Callable[[object], bool]] = {
+    str: _is_text,
+    bool: _is_bool,
+    int: _is_int,
+    float: _is_float,
+    complex: _is_complex,
+    bytes: _is_bytes,
+    type(None): _is_none,
+    None: _is_none,
+    tuple: _is_sequence,
+    list: _is_sequence,
+    set: _is_sequence,
+    frozenset: _is_sequence,
+    dict: _is_container,
+    collections.abc.Sequence: _is_iterable,
+    collections.abc.Iterable: _is_iterable,
+    collections.abc.Collection: _is_iterable,
+    collections.abc.Mapping: _is_container,
+    collections.abc.Callable: _never,
+    type: _never,
+}
+
+
+def accepts(annotation: object, value: object) -> bool:
+    """Whether `value` can be meant where `annotation` stands; `True` where there is doubt."""
+    if type(value) not in _PLAIN:
+        return True
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        return any(accepts(choice, value) for choice in get_args(annotation))
+    if origin is Literal:
+        return value in get_args(annotation)
+    judge = (
+        _ACCEPTS.get(annotation if origin is None else origin) if _hashable(annotation) else None
+    )
+    return judge is None or judge(value)
+
+
+def _hashable(annotation: object) -> bool:
+    return isinstance(annotation, collections.abc.Hashable)
+
+
+def evaluated(parameter: Parameter) -> object:
+    """The parameter's annotation as an object; `MISSING` where there is none or it cannot be known here."""
+    if not isinstance(parameter.annotation, str):
+        return parameter.annotation
+    holder: Any = types.SimpleNamespace(__annotations__={"it": parameter.annotation})
+    try:
+        return get_type_hints(holder, globalns=dict(parameter.names))["it"]
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        return MISSING  # a name imported for type checkers only
+
+
+def mismatch(parameter: Parameter, value: object) -> str | None:
+    """The expected type in words, if `value` is plainly of another one; else `None`."""
+    annotation = evaluated(parameter)
+    if annotation is MISSING or accepts(annotation, value):
+        return None
+    default = parameter.default
+    if value is None and default is None:
+        return None  # `x: int = None`: sloppy, yet clear
+    return annotation.__name__ if type(annotation) is type else str(annotation)

@@ -1,0 +1,49 @@
+"""Parts of `alf` that a conf may configure before anything has imported them.
+
+`import alf` is cheap because it imports little, so `alf.config('create_environment', ...)` right
+after it names a function that no one has defined yet. This table is the one place where this low
+layer names higher ones, as text.
+"""
+
+import importlib
+import importlib.util
+
+MODULES: dict[str, str] = {}
+
+
+def modules_for(name: str) -> list[str]:
+    """Modules that may define the parameter `name`, most specific first.
+
+    Args:
+        name: `configurable.parameter`, with as many leading components as the user wrote.
+    """
+    owner = name.rpartition(".")[0]
+    found = [
+        module for short, module in MODULES.items() if owner == short or owner.endswith("." + short)
+    ]
+    if owner.startswith("alf."):
+        found += _existing_module(owner)
+    return found
+
+
+def _existing_module(owner: str) -> list[str]:
+    """The longest leading part of `owner` below `alf` that is a module, in a list, or nothing."""
+    parts = owner.split(".")
+    found: list[str] = []
+    for end in range(2, len(parts) + 1):
+        candidate = ".".join(parts[:end])
+        try:
+            if importlib.util.find_spec(candidate) is None:
+                break
+        except ModuleNotFoundError:
+            break  # the part before it is a module, not a package
+        found = [candidate]
+    return found
+
+
+def import_modules_for(name: str) -> bool:
+    """Import what may define `name`; `True` if there was anything to import."""
+    modules = modules_for(name)
+    for module in modules:
+        importlib.import_module(module)
+    return bool(modules)

@@ -1,0 +1,203 @@
+"""Executing confs: by path or by import, each file once, and exactly the bytes that were read."""
+
+import hashlib
+import importlib.util
+import os
+import sys
+import traceback
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from alf._config.conf_modules import LoadedConf, register
+from alf._config.origin import Origin, caller, calling_frame
+from alf._config.recording import recorded_conf_path
+from alf._config.store import current
+from alf.errors import AlfError, ConfigError
+
+
+def load_config(conf_file: str | os.PathLike[str]) -> LoadedConf:
+    """Execute a conf; one that was executed already is returned as it is.
+
+    A conf that lies where an import would find it, such as `alf/examples/x_conf.py`, is the module
+    of that name, so that `from alf.examples import x_conf` elsewhere does not execute it again.
+
+    Args:
+        conf_file: a path, absolute or relative to the current folder.
+
+    Raises:
+        ConfigError: there is no such file, or it is not Python, or its own code raised something.
+        AlfError: what `alf` raised on purpose inside the conf.
+    """
+    path = Path(conf_file).expanduser()
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise ConfigError(f"The conf '{conf_file}' {what} (looked at '{path.absolute()}').")
+    return _load(str(path.resolve()))
+
+
+def import_config(conf_file: str | os.PathLike[str]) -> ModuleType:
+    """Execute another conf from inside a conf, so that its settings come first.
+
+    Args:
+        conf_file: an absolute path, or one relative to: the folder of the calling conf; for a
+            job's `alf_config.py`, the folder of the conf that it was made from, then that folder's
+            copy in the root dir; each folder in the environment variable `ALF_CONFIG_PATH`. The
+            ending `.py` may be left out.
+
+    Returns:
+        The module of that conf, with its names as attributes.
+
+    Raises:
+        ConfigError: it is not found (the message lists where it was looked for), or as for
+            `load_config`.
+    """
+    origin = caller()
+    frame = calling_frame()
+    own_file = str(frame.f_globals.get("__file__", "")) if frame is not None else ""
+    return load_config(_find(os.fspath(conf_file), own_file, origin)).module
+
+
+def loaded_confs() -> list[LoadedConf]:
+    """The confs that were executed so far, by path or by `import_config`, in the order of their start."""
+    return list(current().loaded.values())
+
+
+def _load(path: str) -> LoadedConf:
+    store = current()
+    if path in store.loaded:
+        return store.loaded[path]
+    source = _read(path)
+    name = _importable_name(path) or _unique_name(path)
+    running = sys.modules.get(name)
+    if running is not None:  # it was imported, so that its settings are made already
+        conf = LoadedConf(path, running, source)
+        store.loaded[path] = conf
+        return conf
+    code = _compile(path, source)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    conf = LoadedConf(path, module, source)
+    # Both before it runs: a conf that imports itself through another one must find itself.
+    store.loaded[path] = conf
+    store.conf_modules[name] = module
+    register(name, module)
+    _let_siblings_be_imported(path)
+    try:
+        _execute(code, module)
+    except BaseException:
+        store.loaded.pop(path, None)
+        sys.modules.pop(name, None)
+        raise
+    return conf
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"The conf '{path}' cannot be read: {error.strerror}.") from error
+
+
+def _compile(path: str, source: bytes) -> CodeType:
+    try:
+        return compile(source, path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = (error.text or "").rstrip("\n")
+        caret = " " * max((error.offset or 1) - 1, 0) + "^"
+        raise ConfigError(f"{path}:{error.lineno}: {error.msg}\n    {line}\n    {caret}") from error
+    except ValueError as error:  # null bytes
+        raise ConfigError(f"{path}: this is not Python source: {error}.") from error
+
+
+def _execute(code: CodeType, module: ModuleType) -> None:
+    try:
+        exec(code, module.__dict__)
+    except AlfError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == code.co_filename]
+        line = lines[-1] if lines else None
+        raise ConfigError(
+            f"{Origin(code.co_filename, line or 0)}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _let_siblings_be_imported(path: str) -> None:
+    """`import my_model` beside a conf works. At the end of the path, so that it shadows nothing."""
+    folder = str(Path(path).parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+        current().added_paths.append(folder)
+
+
+def _importable_name(path: str) -> str | None:
+    """The dotted name by which `import` finds exactly this file; `None` if there is none."""
+    roots = {str(Path(root or ".").resolve()) for root in sys.path}
+    for root in sorted(roots, key=len, reverse=True):  # the innermost gives the shortest name
+        if not Path(path).is_relative_to(root):
+            continue
+        parts = Path(path).relative_to(root).with_suffix("").parts
+        if path.endswith(".py") and all(part.isidentifier() for part in parts):
+            name = ".".join(parts)
+            if _file_of(name) == path:
+                return name
+    return None
+
+
+def _file_of(name: str) -> str | None:
+    """The file that `import name` executes or has executed."""
+    module = sys.modules.get(name)
+    spec: ModuleSpec | None
+    try:
+        spec = module.__spec__ if module is not None else importlib.util.find_spec(name)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    origin = spec.origin if spec is not None else None
+    return str(Path(origin).resolve()) if origin is not None else None
+
+
+def _unique_name(path: str) -> str:
+    digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"{Path(path).stem}_{digest}"
+
+
+def _find(wanted: str, own_file: str, origin: Origin) -> Path:
+    target = Path(wanted).expanduser()
+    folders = [Path()] if target.is_absolute() else _search_folders(own_file)
+    names = [target] if target.suffix == ".py" else [target, Path(f"{target}.py")]
+    tried = [folder / name for folder in folders for name in names]
+    for candidate in tried:
+        if candidate.is_file():
+            return candidate
+    looked = "".join(f"\n    {candidate}" for candidate in tried)
+    raise ConfigError(
+        f"{origin}: import_config finds no '{wanted}'. Looked for:{looked}\n"
+        "Give an absolute path, or add its folder to the environment variable ALF_CONFIG_PATH."
+    )
+
+
+def _search_folders(own_file: str) -> list[Path]:
+    folders: list[Path] = []
+    if own_file:
+        own_folder = Path(own_file).resolve().parent
+        folders.append(own_folder)
+        original = recorded_conf_path(own_file)
+        if original is not None:
+            captured = _captured_copies(own_folder, original.parent)
+            # Played with its snapshot, a job must not see what the original folder holds today.
+            folders += captured if os.environ.get("ALF_SNAPSHOT") else [original.parent, *captured]
+    else:
+        folders.append(Path.cwd())
+    path = os.environ.get("ALF_CONFIG_PATH", "")
+    return folders + [Path(folder).expanduser() for folder in path.split(os.pathsep) if folder]
+
+
+def _captured_copies(root_dir: Path, original: Path) -> list[Path]:
+    """Where the root dir may keep a copy of a conf's folder: under its name, or inside its package."""
+    parts = original.parts[1:]
+    endings = [Path(*parts[start:]) for start in range(len(parts) - 1, -1, -1)]
+    places = [root_dir / top / ending for ending in endings for top in ("", "packages")]
+    return [place for place in places if place.is_dir()]

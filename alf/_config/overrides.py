@@ -1,0 +1,234 @@
+"""Values from the command line: `--conf_param NAME=VALUE`, as text, checked and evaluated."""
+
+import ast
+import functools
+import importlib
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from alf.errors import ConfigError
+
+MODULES = {"alf": "alf", "torch": "torch", "math": "math", "functools": "functools", "np": "numpy"}
+_PLAIN_FUNCTIONS: dict[str, Any] = {
+    function.__name__: function
+    for function in (
+        abs, bool, bytes, complex, dict, float, frozenset, int, len, list, max, min, pow, range,
+        round, set, slice, sorted, str, sum, tuple, zip,
+    )
+}  # fmt: skip
+KNOWN_NAMES = frozenset({*MODULES, "partial", *_PLAIN_FUNCTIONS})
+
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_BARE_WORD = re.compile(r"[^\s'\"()\[\]{}=,;\\]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A value and the Python text that gives it again.
+
+    Args:
+        value: the value.
+        source: a Python expression; its names are among `KNOWN_NAMES`.
+    """
+
+    value: Any
+    source: str
+
+
+def parse_overrides(texts: Iterable[str]) -> dict[str, Override]:
+    """Read `NAME=VALUE` texts.
+
+    VALUE is a Python literal or one expression over `alf`, `torch`, `math`, `functools`,
+    `partial`, `np` and plain builtins. A word that is no Python at all, such as `/tmp/x` or
+    `cuda:0`, stands for itself as text.
+
+    Args:
+        texts: as given on the command line, in order.
+
+    Returns:
+        name -> override, in the order given.
+
+    Raises:
+        ConfigError: a text is not of this form, gives a name twice, or its expression cannot be
+            evaluated.
+    """
+    found: dict[str, Override] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"--conf_param {text!r} is not NAME=VALUE. "
+                'Write it like --conf_param="TrainerConfig.num_iterations=100".'
+            )
+        if name in found:
+            raise ConfigError(f"--conf_param gives '{name}' twice. Give it once.")
+        found[name] = parse_value(name, value.strip())
+    return found
+
+
+def parse_value(name: str, text: str) -> Override:
+    """Read one value.
+
+    Args:
+        name: what it is for; stands in the messages.
+        text: the Python text, or a bare word.
+
+    Raises:
+        ConfigError: the text is neither, or evaluating it fails.
+    """
+    try:
+        tree = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if _BARE_WORD.fullmatch(text):
+            return Override(text, repr(text))
+        raise ConfigError(
+            f"--conf_param '{name}': {text!r} is not a Python value ({error}). {_advice(name, text)}"
+        ) from error
+    _refuse_dangerous(name, text, tree)
+    return Override(_evaluate(name, text, tree), _insertable(text, tree))
+
+
+def _insertable(text: str, tree: ast.Expression) -> str:
+    """The expression without comments around it, such that it can stand as a value in a dict."""
+    source = ast.get_source_segment(text, tree.body) or text
+    try:
+        table = ast.parse(f"{{0: {source}}}", mode="eval").body
+        same = isinstance(table, ast.Dict) and ast.dump(table.values[0]) == ast.dump(tree.body)
+    except SyntaxError:
+        same = False
+    return source if same else f"({source})"  # e.g. a tuple without its parentheses
+
+
+def literal(value: Any) -> Override:
+    """The override that gives `value` again.
+
+    Args:
+        value: numbers, text, bytes, `None`, and tuples, lists, dicts and sets of these, exactly of
+            these types.
+
+    Raises:
+        ConfigError: the value cannot be written so that it reads back equal.
+    """
+    try:
+        source = _source(value)
+        same = equal(parse_value("value", source).value, value)
+    except (ValueError, RecursionError) as error:  # e.g. an integer of more than 4300 digits
+        raise ConfigError(f"{type(value).__name__} value cannot be written: {error}") from error
+    if not same:
+        raise ConfigError(f"{value!r} does not read back equal from {source!r}.")
+    return Override(value, source)
+
+
+def equal(first: Any, second: Any) -> bool:
+    """Equality that tells `1` from `True` and `0.0` from `-0.0`, and takes `nan` for equal to itself."""
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, float):
+        return repr(first) == repr(second)
+    if isinstance(first, complex):
+        return equal(first.real, second.real) and equal(first.imag, second.imag)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(equal, first, second))
+    if isinstance(first, dict):
+        return equal(list(first.items()), list(second.items()))
+    if isinstance(first, set | frozenset):
+        return sorted(map(_source, first)) == sorted(map(_source, second))
+    return bool(first == second)
+
+
+def names_in(source: str) -> set[str]:
+    """Names that an expression mentions."""
+    return {n.id for n in ast.walk(ast.parse(source, mode="eval")) if isinstance(n, ast.Name)}
+
+
+def shell_example(name: str, value_source: str) -> str:
+    """A `--conf_param` argument as it can be pasted into a shell."""
+    quoted = re.sub(r'([\\"$`])', r"\\\1", f"{name}={value_source}")
+    return f'--conf_param="{quoted}"'
+
+
+def _advice(name: str, text: str) -> str:
+    return f"If text is meant, quote it: {shell_example(name, repr(text))}"
+
+
+def _refuse_dangerous(name: str, text: str, tree: ast.Expression) -> None:
+    """Refuse names that are not known, and the ways around the list of known ones."""
+    nodes = list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
+            raise ConfigError(f"--conf_param '{name}': {text!r} is more than one plain expression.")
+        word = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+        if word.startswith("__"):
+            raise ConfigError(
+                f"--conf_param '{name}': {text!r} uses '{word}'. Names with two underscores are "
+                "not for overrides: put this into the conf."
+            )
+    bound = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    bound |= {n.arg for n in nodes if isinstance(n, ast.arg)}
+    used = [n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+    unknown = list(dict.fromkeys(n for n in used if n not in bound and n not in KNOWN_NAMES))
+    if unknown:
+        raise ConfigError(
+            f"--conf_param '{name}': in {text!r}, {' and '.join(map(repr, unknown))} "
+            f"{'is no name' if len(unknown) == 1 else 'are no names'} that an override knows "
+            f"({', '.join([*MODULES, 'partial'])}). {_advice(name, text)}"
+        )
+
+
+def _evaluate(name: str, text: str, tree: ast.Expression) -> Any:
+    try:
+        return ast.literal_eval(tree)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        pass  # not a literal: an expression
+    # The one place in the package that evaluates text. The text is from the user's own command
+    # line, or from the block that we wrote from it; whoever types it could as well type a program.
+    run: Callable[[CodeType, dict[str, Any]], Any] = eval
+    try:
+        return run(compile(tree, f"--conf_param {name}", "eval"), _names_for(tree))
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"--conf_param '{name}': evaluating {text!r} failed: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _names_for(tree: ast.Expression) -> dict[str, Any]:
+    """The known names that an expression mentions; modules are imported only for this."""
+    names: dict[str, Any] = {"__builtins__": {}}
+    for word in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}:
+        if word in MODULES:
+            names[word] = importlib.import_module(MODULES[word])
+        elif word == "partial":
+            names[word] = functools.partial
+        elif word in _PLAIN_FUNCTIONS:
+            names[word] = _PLAIN_FUNCTIONS[word]
+    return names
+
+
+def _source(value: Any) -> str:
+    """Python text for a value; like `repr`, but right for infinities, `nan` and empty sets."""
+    kind = type(value)
+    if kind is float:
+        return repr(value) if math.isfinite(value) else f"float('{value}')"
+    if kind is complex:
+        return f"complex({_source(value.real)}, {_source(value.imag)})"
+    if kind in (bool, int, str, bytes, type(None)):
+        return repr(value)
+    if kind is list:
+        return f"[{', '.join(map(_source, value))}]"
+    if kind is tuple:
+        return f"({', '.join(map(_source, value))}{',' if len(value) == 1 else ''})"
+    if kind is dict:
+        return f"{{{', '.join(f'{_source(k)}: {_source(v)}' for k, v in value.items())}}}"
+    if kind in (set, frozenset):
+        return f"{kind.__name__}([{', '.join(sorted(map(_source, value)))}])"
+    raise ConfigError(
+        f"{value!r} of type {kind.__name__} cannot be written into a config file so that it reads "
+        "back equal. Use numbers, text, tuples, lists and dicts, or give it as an expression."
+    )

@@ -1,0 +1,173 @@
+"""The functions by which confs and programs set and read configured values."""
+
+import itertools
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from alf._config import lessons
+from alf._config.origin import COMMAND_LINE, Origin, caller, modules_being_executed
+from alf._config.overrides import Override
+from alf._config.parameters import MISSING
+from alf._config.store import PreConfig, current
+from alf.errors import ConfigError
+
+_GROUPS = itertools.count()
+
+
+def config(
+    prefix_or_dict: str | Mapping[str, Any],
+    mutable: bool = True,
+    raise_if_used: bool = True,
+    **kwargs: Any,
+) -> None:
+    """Set parameters of configurables, all of them or none.
+
+        alf.config("TrainerConfig", unroll_length=32, num_iterations=500)
+        alf.config({"TrainerConfig.unroll_length": 32, "ActorCriticLoss.gamma": 0.99})
+
+    Args:
+        prefix_or_dict: the name of one configurable, whose parameters follow as keyword arguments;
+            or a dict from parameter name to value. A name is any unambiguous ending of
+            `package.module.Class.parameter`.
+        mutable: whether a later call may set other values.
+        raise_if_used: whether it is an error if a parameter was already used, so that the value comes too late.
+        kwargs: parameter -> value, with a prefix.
+
+    Raises:
+        ConfigError: a name is unknown or ambiguous, a value is plainly of the wrong type, or comes
+            too late.
+    """
+    origin = caller()
+    if isinstance(prefix_or_dict, str):
+        values: dict[str, Any] = {f"{prefix_or_dict}.{name}": v for name, v in kwargs.items()}
+    elif kwargs:
+        raise ConfigError(
+            f"{origin}: alf.config was given a dict and also {', '.join(kwargs)}. "
+            "Put these into the dict."
+        )
+    else:
+        values = dict(prefix_or_dict)
+    _assign_all(values, origin, mutable, raise_if_used)
+
+
+def config1(config_name: str, value: Any, mutable: bool = True, raise_if_used: bool = True) -> None:
+    """Set one parameter; the arguments mean what they mean for `config`."""
+    _assign_all({config_name: value}, caller(), mutable, raise_if_used)
+
+
+def _assign_all(
+    values: Mapping[str, Any], origin: Origin, mutable: bool, raise_if_used: bool
+) -> None:
+    store = current()
+    for name in modules_being_executed():
+        store.conf_modules.setdefault(name, sys.modules.get(name))
+    resolved = {name: store.resolve(name, origin) for name in values}
+    before = {full: store.settings.get(full) for full in resolved.values()}
+    try:
+        for name, value in values.items():
+            store.assign(resolved[name], value, origin, mutable, raise_if_used)
+    except ConfigError:
+        for full, setting in before.items():
+            if setting is None:
+                store.settings.pop(full, None)
+            else:
+                store.settings[full] = setting
+        store.plans.clear()
+        raise
+
+
+def pre_config(configs: Mapping[str, Any]) -> None:
+    """Set values before the conf runs; the conf cannot change them.
+
+    A name may belong to a module that is not imported yet: it waits until that defines it. Where
+    two calls set one parameter, the first call wins. `validate_pre_configs` tells whether every
+    name found its parameter.
+
+    Args:
+        configs: name -> value, or name -> `Override`.
+
+    Raises:
+        ConfigError: a name is ambiguous, or a value is plainly of the wrong type or comes too late.
+    """
+    store, here, group = current(), caller(), next(_GROUPS)
+    for name, given in configs.items():
+        if isinstance(given, Override):
+            store.pre_assign(PreConfig(name, given.value, COMMAND_LINE, group))
+        else:
+            store.pre_assign(PreConfig(name, given, here, group))
+
+
+def validate_pre_configs() -> None:
+    """Check, once the conf has run, that each pre-config means exactly one parameter that exists.
+
+    Raises:
+        ConfigError: a name is unknown (with the closest real ones) or ambiguous (with the
+            candidates).
+    """
+    current().validate_pre_configs()
+
+
+def get_handled_pre_configs() -> list[tuple[str, Any]]:
+    """The pre-configs that found their parameter: (name as given, value)."""
+    return [(pre.name, pre.value) for pre in current().pre_configs if pre.bound is not None]
+
+
+def define_config(name: str, default_value: Any) -> None:
+    """Define a value of a conf's own, that the command line can set by `name`.
+
+        alf.define_config("num_layers", 2)
+        layers = alf.get_config_value("num_layers")
+
+    Args:
+        name: a name; `_CONFIG._USER.<name>` in full.
+        default_value: what `get_config_value` gives where nobody set it.
+
+    Raises:
+        ConfigError: the name is defined already.
+    """
+    current().define_user_value(name, default_value, caller())
+
+
+def get_config_value(config_name: str) -> Any:
+    """The value of a parameter, which counts as a use: setting it later is an error.
+
+    Args:
+        config_name: any unambiguous ending of the full name.
+
+    Raises:
+        ConfigError: the name is unknown or ambiguous, or has neither a value nor a default.
+    """
+    origin = caller()
+    store = current()
+    return store.value_of(store.resolve(config_name, origin), origin)
+
+
+def get_all_config_names() -> list[str]:
+    """Full names of all parameters that are known, sorted."""
+    return sorted(current().parameters)
+
+
+def get_operative_configs() -> list[tuple[str, Any]]:
+    """Parameters whose configured or default value was used by a call: (full name, value)."""
+    store = current()
+    found = [(full, store.current_value(full)) for full in sorted(store.first_use)]
+    return [(full, value) for full, value in found if value is not MISSING]
+
+
+def get_inoperative_configs() -> list[tuple[str, Any]]:
+    """Parameters that were set and never used: (full name, value)."""
+    return [(name, value) for name, value, _ in current().unused()]
+
+
+def unused_configs() -> list[tuple[str, Any, str]]:
+    """Parameters that were set and never used: (name, value, `file:line` of who set it)."""
+    return [(name, value, str(origin)) for name, value, origin in current().unused()]
+
+
+def describe_unused() -> list[str]:
+    """One readable line for each value that was set and never used."""
+    return [
+        f"{origin}: '{name}' is set to {lessons.shown(value)}, but nothing used it"
+        for name, value, origin in current().unused()
+    ]
