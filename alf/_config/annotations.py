@@ -60,6 +60,7 @@ def _never(value: object) -> bool:
     return False
 
 
+# What a plain value must be like, for each plain annotation; others accept everything.
 _ACCEPTS: dict[object, Callable[[object], bool]] = {
     str: _is_text,
     bool: _is_bool,
@@ -78,7 +79,7 @@ _ACCEPTS: dict[object, Callable[[object], bool]] = {
     collections.abc.Iterable: _is_iterable,
     collections.abc.Collection: _is_iterable,
     collections.abc.Mapping: _is_container,
-    collections.abc.Callable: _never,
+    get_origin(Callable[[], None]): _never,
     type: _never,
 }
 
@@ -103,7 +104,7 @@ def _hashable(annotation: object) -> bool:
 
 
 def evaluated(parameter: Parameter) -> object:
-    """The parameter's annotation as an object; `MISSING` where there is none or it cannot be known here."""
+    """The parameter's annotation as an object; `MISSING` where it cannot be known here."""
     if not isinstance(parameter.annotation, str):
         return parameter.annotation
     holder: Any = types.SimpleNamespace(__annotations__={"it": parameter.annotation})

@@ -53,7 +53,12 @@ def configurable(
             is not there.
     """
     if fn_or_name is None or isinstance(fn_or_name, str):
-        return lambda target: _decorate(target, fn_or_name, whitelist, blacklist, retired)  # pyright: ignore
+        name: str | None = fn_or_name
+
+        def decorate(target: Any) -> Any:
+            return _decorate(target, name, whitelist, blacklist, retired)
+
+        return decorate
     return _decorate(fn_or_name, None, whitelist, blacklist, retired)
 
 
@@ -72,25 +77,38 @@ def _decorate(
         raise ConfigError(
             f"{caller()}: configurable takes a function or a class, but was given {target!r}."
         )
-    constructor = _constructor(target) if isinstance(target, type) else None
-    function = getattr(target, constructor) if constructor else target
-    definition = describe(target, function, name, whitelist, blacklist, retired)
+    if isinstance(target, type):
+        return _decorate_class(cast("type[Any]", target), name, whitelist, blacklist, retired)
+    function: Any = target
+    definition = describe(function, function, name, whitelist, blacklist, retired)
     CURRENT.store.define(definition, caller())
-    if constructor is None:
-        return _wrap(target, definition)
+    return _wrap(function, definition)
+
+
+def _decorate_class(
+    cls: type[Any],
+    name: str | None,
+    whitelist: Collection[str],
+    blacklist: Collection[str],
+    retired: Mapping[str, str] | None,
+) -> type[Any]:
+    constructor = _constructor(cls)
+    function = getattr(cls, constructor)
+    definition = describe(cls, function, name, whitelist, blacklist, retired)
+    CURRENT.store.define(definition, caller())
     if definition.parameters:  # a dataclass decorator above us must find the class untouched
-        _wrap_constructor(target, constructor, definition)
-    return target
+        _wrap_constructor(cls, constructor, definition)
+    return cls
 
 
-def _constructor(cls: type) -> str:
-    """The method that takes the arguments: `__new__` for a named tuple and its like, else `__init__`."""
+def _constructor(cls: type[Any]) -> str:
+    """The method that takes the arguments: `__new__` for a named tuple, else `__init__`."""
     if cls.__init__ is object.__init__ and cls.__new__ is not object.__new__:
         return "__new__"
     return "__init__"
 
 
-def _wrap_constructor(cls: type, attribute: str, definition: Definition) -> None:
+def _wrap_constructor(cls: type[Any], attribute: str, definition: Definition) -> None:
     own = vars(cls).get(attribute)
     if isinstance(own, staticmethod):
         own = cast("staticmethod[Any, Any]", own).__func__
@@ -116,7 +134,7 @@ def _wrap_constructor(cls: type, attribute: str, definition: Definition) -> None
 
 
 def _wrap(function: Callable[..., Any], definition: Definition) -> Callable[..., Any]:
-    """A function that adds configured values to each call. It is on hot paths: a lookup and a call."""
+    """A function that adds configured values to each call; on hot paths, so one look-up."""
     current = CURRENT
 
     @functools.wraps(function)

@@ -1,4 +1,4 @@
-"""The words of configuration errors: what is wrong, where it was written, what is there instead, what to do."""
+"""The words of configuration errors: what, where it was written, what is there, what to do."""
 
 import difflib
 from collections.abc import Iterable, Sequence

@@ -59,7 +59,7 @@ def import_config(conf_file: str | os.PathLike[str]) -> ModuleType:
 
 
 def loaded_confs() -> list[LoadedConf]:
-    """The confs that were executed so far, by path or by `import_config`, in the order of their start."""
+    """The confs that were executed, by path or by `import_config`, in the order of their start."""
     return list(current().loaded.values())
 
 
@@ -196,7 +196,7 @@ def _search_folders(own_file: str) -> list[Path]:
 
 
 def _captured_copies(root_dir: Path, original: Path) -> list[Path]:
-    """Where the root dir may keep a copy of a conf's folder: under its name, or inside its package."""
+    """Where the root dir may keep a copy of a conf's folder: under its name, or in its package."""
     parts = original.parts[1:]
     endings = [Path(*parts[start:]) for start in range(len(parts) - 1, -1, -1)]
     places = [root_dir / top / ending for ending in endings for top in ("", "packages")]

@@ -125,20 +125,14 @@ def literal(value: Any) -> Override:
 
 
 def equal(first: Any, second: Any) -> bool:
-    """Equality that tells `1` from `True` and `0.0` from `-0.0`, and takes `nan` for equal to itself."""
-    if type(first) is not type(second):
+    """Equality of values and types: `1` is not `True`, `0.0` is not `-0.0`, `nan` equals `nan`.
+
+    Only what `literal` can write is equal to anything.
+    """
+    try:
+        return _source(first) == _source(second)
+    except ConfigError:
         return False
-    if isinstance(first, float):
-        return repr(first) == repr(second)
-    if isinstance(first, complex):
-        return equal(first.real, second.real) and equal(first.imag, second.imag)
-    if isinstance(first, list | tuple):
-        return len(first) == len(second) and all(map(equal, first, second))
-    if isinstance(first, dict):
-        return equal(list(first.items()), list(second.items()))
-    if isinstance(first, set | frozenset):
-        return sorted(map(_source, first)) == sorted(map(_source, second))
-    return bool(first == second)
 
 
 def names_in(source: str) -> set[str]:
@@ -213,22 +207,52 @@ def _names_for(tree: ast.Expression) -> dict[str, Any]:
 
 def _source(value: Any) -> str:
     """Python text for a value; like `repr`, but right for infinities, `nan` and empty sets."""
-    kind = type(value)
-    if kind is float:
-        return repr(value) if math.isfinite(value) else f"float('{value}')"
-    if kind is complex:
-        return f"complex({_source(value.real)}, {_source(value.imag)})"
-    if kind in (bool, int, str, bytes, type(None)):
-        return repr(value)
-    if kind is list:
-        return f"[{', '.join(map(_source, value))}]"
-    if kind is tuple:
-        return f"({', '.join(map(_source, value))}{',' if len(value) == 1 else ''})"
-    if kind is dict:
-        return f"{{{', '.join(f'{_source(k)}: {_source(v)}' for k, v in value.items())}}}"
-    if kind in (set, frozenset):
-        return f"{kind.__name__}([{', '.join(sorted(map(_source, value)))}])"
-    raise ConfigError(
-        f"{value!r} of type {kind.__name__} cannot be written into a config file so that it reads "
-        "back equal. Use numbers, text, tuples, lists and dicts, or give it as an expression."
-    )
+    writer = _WRITERS.get(
+        type(value)
+    )  # exactly: an enum or a subclass of `int` would read back as less
+    if writer is None:
+        raise ConfigError(
+            f"{value!r} of type {type(value).__name__} cannot be written into a config file so that "
+            "it reads back equal. Use numbers, text, tuples, lists and dicts, or an expression."
+        )
+    return writer(value)
+
+
+def _float_source(value: float) -> str:
+    return repr(value) if math.isfinite(value) else f"float('{value}')"
+
+
+def _complex_source(value: complex) -> str:
+    return f"complex({_source(value.real)}, {_source(value.imag)})"
+
+
+def _list_source(value: list[Any]) -> str:
+    return f"[{', '.join(map(_source, value))}]"
+
+
+def _tuple_source(value: tuple[Any, ...]) -> str:
+    return f"({', '.join(map(_source, value))}{',' if len(value) == 1 else ''})"
+
+
+def _dict_source(value: dict[Any, Any]) -> str:
+    return f"{{{', '.join(f'{_source(key)}: {_source(item)}' for key, item in value.items())}}}"
+
+
+def _set_source(value: set[Any] | frozenset[Any]) -> str:
+    return f"{type(value).__name__}([{', '.join(sorted(map(_source, value)))}])"
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    bool: repr,
+    int: repr,
+    str: repr,
+    bytes: repr,
+    type(None): repr,
+    float: _float_source,
+    complex: _complex_source,
+    list: _list_source,
+    tuple: _tuple_source,
+    dict: _dict_source,
+    set: _set_source,
+    frozenset: _set_source,
+}

@@ -3,7 +3,7 @@
 There is one current store. `isolated` puts a fresh one in its place for a while.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +61,10 @@ class PreConfig:
 
 @dataclass(eq=False)
 class ConfigStore:
-    """All configuration of one job. Every method that sets a value raises `ConfigError` if it cannot be set."""
+    """All configuration of one job.
+
+    Every method that sets a value raises `ConfigError` if it cannot be set.
+    """
 
     definitions: dict[str, Definition] = field(default_factory=dict[str, Definition])
     parameters: dict[str, Parameter] = field(default_factory=dict[str, Parameter])
@@ -106,7 +109,7 @@ class ConfigStore:
                 self._bind(pre)
 
     def resolve(self, name: str, origin: Origin) -> str:
-        """The full name of the parameter that `name` means; imports the part of `alf` that defines it.
+        """The full name of what `name` means; imports the part of `alf` that defines it.
 
         Raises:
             ConfigError: nothing, or more than one parameter, has this name.
@@ -144,7 +147,7 @@ class ConfigStore:
             self._by_last[short].remove(parameter.full_name)
 
     def _import_lookalikes(self, name: str) -> None:
-        """Import the lazy parts of `alf` that a misspelt name may mean, so that they can be suggested."""
+        """Import lazy parts of `alf` that a misspelt name may mean, so as to suggest them."""
         owner, _, last = name.rpartition(".")
         for near in lessons.closest(owner, builtins.MODULES):
             builtins.import_modules_for(f"{near}.{last}")
@@ -172,7 +175,7 @@ class ConfigStore:
         self.plans.clear()
 
     def pre_assign(self, pre: PreConfig) -> None:
-        """Set a value that is stronger than the conf, now or as soon as its parameter is defined."""
+        """Set a value stronger than the conf, now or as soon as its parameter is defined."""
         self.pre_configs.append(pre)
         try:
             self._bind(pre)
@@ -285,7 +288,7 @@ class ConfigStore:
         return value
 
     def current_value(self, full: str) -> Any:
-        """The value that `full` has now, without counting as a use; the default where nobody set one."""
+        """The value that `full` has now, or its default, without counting as a use."""
         setting = self.settings.get(full)
         if setting is not None:
             return setting.value
@@ -304,7 +307,7 @@ class ConfigStore:
 
 
 class _Current:
-    """Holds the store that is in use; replaced as a whole, so that no `global` statement is needed."""
+    """Holds the store that is in use, so that replacing it needs no `global` statement."""
 
     def __init__(self) -> None:
         self.store = ConfigStore()
@@ -339,8 +342,8 @@ def reset_configs() -> None:
 
 
 @contextmanager
-def isolated() -> Iterator[ConfigStore]:
-    """Use a fresh store inside the block and the old one again after it, whatever happens. Nestable.
+def isolated() -> Generator[ConfigStore]:
+    """Use a fresh store inside the block, and the old one again after it. Nestable.
 
     Modules that set values when they were imported count as not imported inside, since their
     values are not there: importing them inside runs them again. After the block they are the same
@@ -361,7 +364,7 @@ def isolated() -> Iterator[ConfigStore]:
 
 
 def _adopt(outer: ConfigStore, definitions: Mapping[str, Definition]) -> None:
-    """Keep what modules defined that were imported inside and are still there: they will not be imported again."""
+    """Keep what modules defined that were imported inside and stay imported."""
     for name, definition in definitions.items():
         if name not in outer.definitions and conf_modules.holds(*definition.identity):
             outer.define(definition, COMMAND_LINE)
