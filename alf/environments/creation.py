@@ -1,0 +1,186 @@
+"""The batch of environments of a job, in the fastest way that gives the same results."""
+
+import inspect
+import os
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import gymnasium
+import torch
+from absl import logging
+
+from alf._config import configurable
+from alf.environments import suite_gym
+from alf.environments.alf_environment import AlfEnvironment
+from alf.environments.in_process_environment import InProcessEnvironment
+from alf.environments.lane import AlfLane, Lane
+from alf.environments.process_environment import ProcessEnvironment
+from alf.errors import ConfigError
+from alf.nest import map_structure
+
+# Below this a step in a loop beats waking a worker and waiting for it.
+_CHEAP_STEP_SECONDS = 150e-6
+_TIMED_STEPS = 20
+_TIMING_BUDGET_SECONDS = 0.2
+
+
+@configurable(
+    retired={
+        "batch_size_per_env": "set num_parallel_environments to the number of all environments",
+        "eval_batch_size_per_env": "the number of evaluation environments is the trainer's choice",
+        "flatten": "a batch has one dimension; leave it out",
+        "start_serially": "workers start in milliseconds; leave it out",
+        "num_spare_envs": "environments reset themselves inside the batch; leave it out",
+    }
+)
+def create_environment(
+    env_name: str = "CartPole-v0",
+    env_load_fn: Callable[..., Any] = suite_gym.load,
+    eval_env_load_fn: Callable[..., Any] | None = None,
+    for_evaluation: bool = False,
+    num_parallel_environments: int = 30,
+    nonparallel: bool = False,
+    torch_num_threads_per_env: int = 1,
+    parallel_environment_ctor: Callable[..., AlfEnvironment] = ProcessEnvironment,
+    seed: int | None = None,
+    batched_wrappers: Sequence[Callable[[AlfEnvironment], AlfEnvironment]] = (),
+    render_mode: str | None = None,
+) -> AlfEnvironment:
+    """Make the batch of environments.
+
+    How they are stepped is chosen here: by gymnasium's vectorised implementation where there is
+    one and nothing but `suite_gym.load` shapes the environment; else in this process if a step is
+    cheap, and in worker processes if it is dear. The last two give the same time steps for the
+    same seed, whatever the number of workers; the first depends on no measurement. So a job's
+    results do not depend on the choice.
+
+    Args:
+        env_name: what to make, given to `env_load_fn`.
+        env_load_fn: `(env_name, env_id=...)` -> one `AlfEnvironment` of batch size 1 or one
+            `gymnasium.Env`. `env_id` and `render_mode` are passed if it takes them.
+        eval_env_load_fn: the same, for evaluation; default `env_load_fn`.
+        for_evaluation: use `eval_env_load_fn`.
+        num_parallel_environments: the batch size `B`.
+        nonparallel: step them one by one in this process, whatever they cost.
+        torch_num_threads_per_env: threads of torch in each worker.
+        parallel_environment_ctor: makes the batch of dear environments:
+            `ctor(env_ctors, seed=..., torch_num_threads=...)`; e.g.
+            `partial(ProcessEnvironment, num_workers=4)`.
+        seed: environment `i` is seeded with `seed + i` at the first `reset()`; `None` draws from
+            the system.
+        batched_wrappers: applied to the batch, in order.
+        render_mode: of environment 0, e.g. `"rgb_array"`.
+
+    Raises:
+        ConfigError: if the environment is unknown or cannot be made as asked.
+        EnvError: if it fails while it is made.
+    """
+    if num_parallel_environments < 1:
+        raise ConfigError(
+            "create_environment.num_parallel_environments must be at least 1; it is "
+            f"{num_parallel_environments}"
+        )
+    load = eval_env_load_fn if for_evaluation and eval_env_load_fn else env_load_fn
+    ctors = [
+        partial(_load_one, load, env_name, i, render_mode if i == 0 else None)
+        for i in range(num_parallel_environments)
+    ]
+    parallel = partial(parallel_environment_ctor, torch_num_threads=torch_num_threads_per_env)
+    env = _make_batch(ctors, nonparallel, parallel, seed)
+    for wrapper in batched_wrappers:
+        env = wrapper(env)
+    return env
+
+
+def _make_batch(
+    ctors: Sequence[Callable[[], AlfEnvironment]],
+    nonparallel: bool,
+    parallel: Callable[..., AlfEnvironment],
+    seed: int | None,
+) -> AlfEnvironment:
+    first, count = ctors[0](), len(ctors)
+    vector = _vectorised(first, count, seed)
+    if vector is not None:
+        first.close()
+        logging.info("%s: %d environments in one vectorised call", first.name, count)
+        return vector
+    why = _why_in_process(first, count, nonparallel)
+    if why is None:
+        first.close()
+        return parallel(ctors, seed=seed)
+    logging.info("%s: %d environments in this process, %s", first.name, count, why)
+    lanes = take_lanes(first)
+    for ctor in ctors[1:]:
+        lanes += take_lanes(ctor())
+    return InProcessEnvironment(lanes, seed)
+
+
+def take_lanes(env: AlfEnvironment) -> list[Lane]:
+    """The lane of an environment of batch size 1."""
+    if type(env) is suite_gym.GymEnvironment:
+        return env.lanes
+    return [AlfLane(env)]
+
+
+def _load_one(
+    load: Callable[..., Any], env_name: str, env_id: int, render_mode: str | None
+) -> AlfEnvironment:
+    accepted = inspect.signature(load).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    kwargs: dict[str, Any] = {}
+    if "env_id" in accepted:
+        kwargs["env_id"] = env_id
+    if render_mode is not None and ("render_mode" in accepted or takes_any):
+        kwargs["render_mode"] = render_mode
+    env = load(env_name, **kwargs)
+    if isinstance(env, AlfEnvironment):
+        return env
+    if isinstance(env, gymnasium.Env):
+        return suite_gym.wrap_env(env)
+    raise ConfigError(
+        f"create_environment.env_load_fn={load} made a {type(env).__name__} of {env_name!r}: it "
+        "must return an AlfEnvironment or a gymnasium.Env"
+    )
+
+
+def _vectorised(first: AlfEnvironment, count: int, seed: int | None) -> AlfEnvironment | None:
+    """A single environment is faster without arrays of length 1."""
+    if count == 1 or not isinstance(first, suite_gym.GymEnvironment) or first.recipe is None:
+        return None
+    vector = suite_gym.load_vector(first.recipe, count, seed)
+    if vector is None:
+        return None
+    if vector.time_step_spec() != first.time_step_spec():
+        vector.close()
+        return None
+    return vector
+
+
+def _why_in_process(first: AlfEnvironment, count: int, nonparallel: bool) -> str | None:
+    """Why environments are stepped here, or `None` if workers are worth it."""
+    if nonparallel:
+        return "as asked for by nonparallel=True"
+    if count == 1:
+        return "as it is alone"
+    if os.cpu_count() == 1:
+        return "as there is one processor"
+    seconds = _step_seconds(first)
+    if seconds < _CHEAP_STEP_SECONDS:
+        return f"as a step takes {seconds * 1e6:.0f} us"
+    logging.info("%s: a step takes %.0f us, so workers step it", first.name, seconds * 1e6)
+    return None
+
+
+def _step_seconds(env: AlfEnvironment) -> float:
+    """The median time of a step with random actions, of at least one step."""
+    env.reset()
+    low_cost = map_structure(lambda spec: spec.zeros((1,)), env.action_spec())
+    seconds: list[float] = []
+    while len(seconds) < _TIMED_STEPS and sum(seconds) < _TIMING_BUDGET_SECONDS:
+        start = time.perf_counter()
+        env.step(low_cost)
+        seconds.append(time.perf_counter() - start)
+    assert torch.is_grad_enabled() or seconds
+    return sorted(seconds)[len(seconds) // 2]

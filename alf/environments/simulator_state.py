@@ -1,0 +1,130 @@
+"""The state of a gymnasium environment as plain data, where it can be read and put back.
+
+Works for environments whose state is ordinary Python and NumPy data (classic control, grids): all
+attributes of every wrapper layer, with their random number generators. An environment that holds
+anything else (a C++ simulator, a window) has no state here, unless it writes
+`get_state() -> dict` and `set_state(dict)` itself.
+"""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium import spaces
+
+from alf.errors import EnvError
+
+_NOT_STATE = {"env", "spec", "_spec", "metadata", "_metadata", "render_mode", "_cached_spec"}
+
+
+class _NotDataError(Exception):
+    """An attribute that cannot be stored."""
+
+
+def capture(env: Any) -> dict[str, Any] | None:
+    """The state of an environment and its wrappers: tensors, numbers and strings.
+
+    Args:
+        env: a gymnasium `Env` or `VectorEnv`.
+
+    Returns:
+        `None` if some attribute is no plain data, so that a resume could not be exact.
+    """
+    if hasattr(env.unwrapped, "get_state") and hasattr(env.unwrapped, "set_state"):
+        layers = [_own_layer(layer) for layer in _layers(env)[:-1]]
+        try:
+            own = _encode(env.unwrapped.get_state())
+            return {"layers": [_encode(layer) for layer in layers], "own": own}
+        except _NotDataError:
+            return None
+    try:
+        return {"layers": [_encode(_own_layer(layer)) for layer in _layers(env)]}
+    except _NotDataError:
+        return None
+
+
+def restore(env: Any, state: dict[str, Any]) -> None:
+    """Put an environment into a captured state.
+
+    Raises:
+        EnvError: if the environment has other layers than the one that was captured.
+    """
+    layers = _layers(env)
+    if "own" in state:
+        env.unwrapped.set_state(_decode(state["own"]))
+        layers = layers[:-1]
+    if len(layers) != len(state["layers"]):
+        raise EnvError(
+            f"{env} has {len(layers)} layers and the stored state {len(state['layers'])}: it was "
+            "made with other wrappers"
+        )
+    for layer, stored in zip(layers, state["layers"], strict=True):
+        for name, value in _decode(stored).items():
+            setattr(layer, name, value)
+
+
+def _layers(env: Any) -> list[Any]:
+    layers = [env]
+    while isinstance(layers[-1], (gymnasium.Wrapper, gymnasium.vector.VectorWrapper)):
+        layers.append(layers[-1].env)
+    return layers
+
+
+def _own_layer(layer: Any) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in vars(layer).items()
+        if name not in _NOT_STATE and not isinstance(value, spaces.Space)
+    }
+
+
+def _encode(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return {"scalar": value.item(), "dtype": value.dtype.str}
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return _encode_array(value)
+    if isinstance(value, np.random.Generator):
+        return {"generator": _encode(value.bit_generator.state)}
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {"dict": {key: _encode(item) for key, item in value.items()}}
+    if type(value) in (list, tuple):
+        return {type(value).__name__: [_encode(item) for item in value]}
+    raise _NotDataError
+
+
+def _encode_array(array: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """As bytes: torch has no tensors of some of NumPy's dtypes."""
+    flat = np.frombuffer(array.tobytes(), np.uint8).copy()
+    return {
+        "array": torch.from_numpy(flat),
+        "dtype": array.dtype.str,
+        "shape": list(array.shape),
+    }
+
+
+def _decode(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "scalar" in value:
+        return np.dtype(value["dtype"]).type(value["scalar"])
+    if "array" in value:
+        flat = np.frombuffer(value["array"].numpy().tobytes(), np.dtype(value["dtype"]))
+        return flat.reshape(value["shape"]).copy()
+    if "generator" in value:
+        return _generator(_decode(value["generator"]))
+    if "dict" in value:
+        return {key: _decode(item) for key, item in value["dict"].items()}
+    if "list" in value:
+        return [_decode(item) for item in value["list"]]
+    return tuple(_decode(item) for item in value["tuple"])
+
+
+def _generator(state: dict[str, Any]) -> np.random.Generator:
+    kinds = {kind.__name__: kind for kind in (np.random.PCG64, np.random.PCG64DXSM)}
+    kinds |= {kind.__name__: kind for kind in (np.random.Philox, np.random.SFC64)}
+    bits = kinds.get(state["bit_generator"], np.random.MT19937)()
+    bits.state = state
+    return np.random.Generator(bits)
