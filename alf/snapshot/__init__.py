@@ -1,0 +1,60 @@
+"""Immutable records of the code, config and surroundings of a job, and running them again.
+
+    snapshot = take(root_dir, confs=[conf])             at the start of a job
+    tag_checkpoint(root_dir, snapshot.id, iteration)    when a checkpoint is written
+    run_with_snapshot(root_dir, module, arguments)      the code of then, in a process of its own
+    prove()                                             first thing in that process
+
+Nothing here imports torch; docs/snapshot.md tells the whole story.
+"""
+
+from pathlib import Path
+
+from alf.snapshot.exclusions import Limits
+from alf.snapshot.launch import Proof, prove, run_with_snapshot
+from alf.snapshot.lock import hold_root_dir
+from alf.snapshot.records import LeftOut, Package, Snapshot
+from alf.snapshot.store import Store
+from alf.snapshot.taking import describe, take
+from alf.snapshot.working_copy import edited_files
+
+__all__ = [
+    "LeftOut",
+    "Limits",
+    "Package",
+    "Proof",
+    "Snapshot",
+    "Store",
+    "describe",
+    "edited",
+    "hold_root_dir",
+    "prove",
+    "run_with_snapshot",
+    "tag_checkpoint",
+    "take",
+]
+
+
+def tag_checkpoint(root_dir: Path | str, snapshot_id: str, n: int) -> None:
+    """Notes that checkpoint `ckpt-<n>` was made by a snapshot.
+
+    Args:
+        root_dir: the job's folder.
+        snapshot_id: `Snapshot.id`, or more digits of it.
+        n: the number of the checkpoint, the iterations trained.
+
+    Raises:
+        SnapshotError: there is no such snapshot, or the store cannot be written.
+    """
+    with Store(root_dir) as store:
+        store.tag_checkpoint(snapshot_id, n)
+
+
+def edited(root_dir: Path | str) -> list[str]:
+    """Files of the root dir's copy that differ from the newest snapshot, relative to the root dir.
+
+    Raises:
+        SnapshotError: there is no snapshot, or the store is damaged.
+    """
+    with Store(root_dir) as store:
+        return list(edited_files(store, store.resolve(None)))

@@ -1,0 +1,468 @@
+"""`snapshots.git`: every snapshot ever taken in a root dir, in a bare git repository that stock git reads.
+
+One commit a snapshot, on the branch `main`; one tag `ckpt-N` a checkpoint. Objects are written first and
+flushed, then the branch is moved by a rename: whoever is killed in between leaves the earlier snapshots
+whole and an unreferenced pack at most. No git binary is used.
+"""
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, cast
+
+from dulwich.errors import ObjectFormatException
+from dulwich.object_store import DiskObjectStore
+from dulwich.objects import Commit, ObjectID, Tree
+from dulwich.refs import DiskRefsContainer, Ref
+
+from alf.errors import SnapshotError
+from alf.snapshot.exclusions import STORE_NAME
+from alf.snapshot.pack import (
+    BLOB,
+    COMMIT,
+    TREE,
+    PackWriter,
+    remove_leftovers,
+    sync_folder,
+    write_file,
+)
+from alf.snapshot.records import Manifest
+
+FILE_MODE = 0o100644
+EXECUTABLE_MODE = 0o100755
+_FOLDER_MODE = 0o040000
+
+MANIFEST_NAME = "snapshot.json"
+ID_LENGTH = 12
+_MAIN = b"refs/heads/main"
+_CHECKPOINT_TAG = "refs/tags/ckpt-"
+_AUTHOR = b"alf <alf@localhost>"
+_CONFIG = """[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+"""
+_DAMAGE = (ObjectFormatException, KeyError, ValueError, AssertionError)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A file in a snapshot: `id` is 40 hexadecimal digits, `mode` one of git's two file modes."""
+
+    id: str
+    mode: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A snapshot in the store, without its content.
+
+    Attributes:
+        id: 12 hexadecimal digits.
+        commit: all 40 of them.
+        tree: the id of its tree, 40 hexadecimal digits.
+        parent: the commit of the snapshot before it, or None for the first.
+        time: ISO 8601, UTC.
+        start: what was particular to this job start (`seconds`, `command`, `seed`, `warnings`, ...).
+    """
+
+    id: str
+    commit: str
+    tree: str
+    parent: str | None
+    time: str
+    start: Mapping[str, Any]
+
+
+class Store:
+    """The snapshots of one root dir. Use as a context manager, or call `close`.
+
+    Args:
+        root_dir: the job's folder.
+        create: make the store where there is none.
+
+    Raises:
+        SnapshotError: there is no store and `create` is false, or it cannot be made.
+    """
+
+    def __init__(self, root_dir: Path | str, *, create: bool = False):
+        self.root_dir = Path(root_dir)
+        self.path = self.root_dir / STORE_NAME
+        if not (self.path / "HEAD").is_file():
+            if not create:
+                raise SnapshotError(
+                    f"There are no snapshots in '{self.root_dir}': '{self.path}' is not there. Give the root"
+                    " dir of a job that was trained without --nostore_snapshot."
+                )
+            self._create()
+        self._objects = DiskObjectStore(str(self.path / "objects"))
+        self._refs = DiskRefsContainer(str(self.path))
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the files that are open for reading."""
+        self._objects.close()
+
+    # Writing
+
+    def _create(self) -> None:
+        aside = self.root_dir / f".{STORE_NAME}.{os.getpid()}"
+        try:
+            self.root_dir.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(aside, ignore_errors=True)
+            for folder in ("objects/pack", "objects/info", "refs/heads", "refs/tags"):
+                (aside / folder).mkdir(parents=True)
+            (aside / "config").write_text(_CONFIG, encoding="ascii", newline="\n")
+            (aside / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii", newline="\n")
+            if self.path.is_dir() and not any(self.path.iterdir()):
+                self.path.rmdir()
+            aside.rename(self.path)
+            sync_folder(self.root_dir)
+        except OSError as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            if not (self.path / "HEAD").is_file():  # else another job was quicker, which is fine
+                cannot_write(self.path, error)
+
+    def has(self, blob_id: str) -> bool:
+        """Whether an object of this name (40 hexadecimal digits) is stored."""
+        return ObjectID(blob_id.encode("ascii")) in self._objects
+
+    def pack_writer(self) -> PackWriter:
+        """A writer for new objects; what killed writers left is removed first."""
+        folder = self.path / "objects" / "pack"
+        remove_leftovers(folder)
+        remove_leftovers(self.path)
+        return PackWriter(folder)
+
+    def commit(
+        self,
+        files: Mapping[str, Blob],
+        summary: str,
+        start: Mapping[str, Any],
+        pack: PackWriter,
+        parent: str | None,
+        seconds: int,
+    ) -> str:
+        """Writes trees and a commit, and finishes the pack. No reference is moved.
+
+        Args:
+            files: path in the snapshot -> blob; the blobs are in `pack` or in the store.
+            summary: the first line of the commit message.
+            start: what was particular to this start; JSON after the first line.
+            pack: where new objects go.
+            parent: the commit before, or None.
+            seconds: Unix time.
+
+        Returns:
+            The name of the commit, 40 hexadecimal digits.
+        """
+        commit = Commit()
+        commit.tree = ObjectID(self._write_tree(_nested(files), pack).encode("ascii"))
+        commit.parents = [ObjectID(parent.encode("ascii"))] if parent else []
+        commit.author = commit.committer = _AUTHOR
+        commit.author_time = commit.commit_time = seconds
+        commit.author_timezone = commit.commit_timezone = 0
+        body = json.dumps(start, indent=1, sort_keys=True)
+        commit.message = f"{summary}\n\n{body}\n".encode("ascii", "backslashreplace")
+        name = pack.add(COMMIT, commit.as_raw_string()).hex()
+        pack.finish()
+        return name
+
+    def _write_tree(self, level: "_Level", pack: PackWriter) -> str:
+        tree = Tree()
+        for name, item in level.items():
+            if isinstance(item, Blob):
+                tree.add(os.fsencode(name), item.mode, ObjectID(item.id.encode("ascii")))
+            else:
+                child = self._write_tree(item, pack)
+                tree.add(os.fsencode(name), _FOLDER_MODE, ObjectID(child.encode("ascii")))
+        data = tree.as_raw_string()
+        name = tree.id.decode("ascii")
+        if not self.has(name):
+            pack.add(TREE, data, bytes.fromhex(name))
+        return name
+
+    def move_main(self, commit: str) -> None:
+        """Makes a commit the newest snapshot."""
+        self._write_ref(_MAIN.decode("ascii"), commit)
+
+    def tag_checkpoint(self, snapshot: str, number: int) -> None:
+        """Notes which snapshot made checkpoint `ckpt-<number>`; a later run of that number takes over.
+
+        Raises:
+            SnapshotError: there is no such snapshot, or the store cannot be written.
+        """
+        self._write_ref(f"{_CHECKPOINT_TAG}{number}", self.resolve(snapshot).commit)
+
+    def keep_edits(self, files: Mapping[str, bytes], parent: str) -> None:
+        """Stores files that a user edited in the working copy and that are about to be replaced.
+
+        They become a commit on a reference of its own below `refs/edits/`, which `git log --all` shows.
+
+        Args:
+            files: path in the snapshot -> content.
+            parent: the commit of the snapshot that replaces them.
+
+        Raises:
+            OSError: the disk is full or cannot be written.
+        """
+        with self.pack_writer() as pack:
+            blobs = {
+                path: Blob(pack.add(BLOB, data).hex(), FILE_MODE) for path, data in files.items()
+            }
+            summary = f"edited files that snapshot {parent[:ID_LENGTH]} replaced"
+            commit = self.commit(blobs, summary, {}, pack, parent, now())
+        self._write_ref(f"refs/edits/{commit[:ID_LENGTH]}", commit)
+
+    def _write_ref(self, ref: str, commit: str) -> None:
+        path = self.path / ref
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, commit.encode("ascii") + b"\n", aside=self.path)
+        except OSError as error:
+            cannot_write(path, error)
+
+    # Reading
+
+    def newest(self) -> str | None:
+        """The commit of the newest snapshot, or None while there is none."""
+        refs = self._refs.as_dict()
+        found = refs.get(Ref(_MAIN))
+        return found.decode("ascii") if found else None
+
+    def checkpoints(self) -> dict[str, list[int]]:
+        """Commit -> the numbers of the checkpoints that it made, ascending."""
+        found: dict[str, list[int]] = {}
+        for ref, commit in self._refs.as_dict().items():
+            match = re.fullmatch(
+                re.escape(_CHECKPOINT_TAG) + r"(\d+)", ref.decode("utf-8", "replace")
+            )
+            if match:
+                found.setdefault(commit.decode("ascii"), []).append(int(match[1]))
+        return {commit: sorted(numbers) for commit, numbers in found.items()}
+
+    def entries(self) -> list[Entry]:
+        """All snapshots, oldest first.
+
+        Raises:
+            SnapshotError: the history is damaged.
+        """
+        found: list[Entry] = []
+        commit = self.newest()
+        while commit is not None:
+            found.append(self.entry(commit))
+            commit = found[-1].parent
+        return found[::-1]
+
+    def entry(self, commit: str) -> Entry:
+        """One snapshot by its full commit name.
+
+        Raises:
+            SnapshotError: it is missing or damaged.
+        """
+        data = self._object(commit, "snapshot")
+        if not isinstance(data, Commit):
+            raise SnapshotError(
+                f"'{commit}' in '{self.path}' is not a snapshot but a file or folder of one."
+            )
+        text = data.message.decode("ascii", "replace").partition("\n\n")[2]
+        try:
+            start = json.loads(text)
+        except ValueError:
+            start = {}
+        when = datetime.fromtimestamp(data.commit_time, UTC)
+        return Entry(
+            id=commit[:ID_LENGTH],
+            commit=commit,
+            tree=data.tree.decode("ascii"),
+            parent=data.parents[0].decode("ascii") if data.parents else None,
+            time=when.isoformat().replace("+00:00", "Z"),
+            start=cast(dict[str, Any], start) if isinstance(start, dict) else {},
+        )
+
+    def resolve(self, name: str | None) -> Entry:
+        """Finds a snapshot.
+
+        Args:
+            name: a snapshot's id or the beginning of it (4 digits or more), `ckpt-N`, or None or `newest`.
+
+        Raises:
+            SnapshotError: nothing or more than one thing has this name.
+        """
+        newest = self.newest()
+        if newest is None:
+            raise SnapshotError(f"No snapshot was finished yet in '{self.path}'. Train first.")
+        if name is None or name == "newest":
+            return self.entry(newest)
+        if match := re.fullmatch(r"ckpt-(\d+)", name):
+            return self.entry(self._of_checkpoint(int(match[1])))
+        entries = self.entries()
+        found = [entry for entry in entries if entry.commit.startswith(name.lower())]
+        if len(found) == 1 and len(name) >= 4:
+            return found[0]
+        known = ", ".join(entry.id for entry in entries[-8:])
+        what = "More than one snapshot begins with" if len(found) > 1 else "There is no snapshot"
+        raise SnapshotError(
+            f"{what} '{name}' in '{self.path}'. Known: {known}. `alf snapshot list --root_dir"
+            f" {self.root_dir}` shows all of them."
+        )
+
+    def _of_checkpoint(self, number: int) -> str:
+        every = self.checkpoints()
+        for commit, numbers in every.items():
+            if number in numbers:
+                return commit
+        known = sorted(number for numbers in every.values() for number in numbers)
+        raise SnapshotError(
+            f"No snapshot is noted for ckpt-{number} in '{self.path}'. Noted checkpoints:"
+            f" {', '.join(map(str, known)) or 'none'}."
+        )
+
+    def files(self, tree: str) -> dict[str, Blob]:
+        """Path -> blob of everything in a tree (40 hexadecimal digits), sorted by path.
+
+        Raises:
+            SnapshotError: a tree is damaged, or has a path that could lead out of a folder.
+        """
+        return dict(sorted(self._walk(tree, "")))
+
+    def _walk(self, tree: str, prefix: str) -> Iterator[tuple[str, Blob]]:
+        data = self._object(tree, f"folder '{prefix or '/'}'")
+        if not isinstance(data, Tree):
+            raise SnapshotError(
+                f"'{prefix}' in '{self.path}' should be a folder and is not; it is damaged."
+            )
+        for item in data.iteritems():
+            name = os.fsdecode(item.path or b"")
+            if not is_safe_name(name) or item.mode not in (
+                FILE_MODE,
+                EXECUTABLE_MODE,
+                _FOLDER_MODE,
+            ):
+                raise SnapshotError(
+                    f"The snapshot in '{self.path}' holds '{prefix}{name}' (mode {item.mode or 0:o}), which"
+                    " could lead out of its folder. It was not written by alf: do not use it."
+                )
+            oid = (item.sha or b"").decode("ascii")
+            if item.mode == _FOLDER_MODE:
+                yield from self._walk(oid, f"{prefix}{name}/")
+            else:
+                yield f"{prefix}{name}", Blob(oid, item.mode or FILE_MODE)
+
+    def read(self, blob_id: str) -> bytes:
+        """The content of a file by the id of its blob.
+
+        Raises:
+            SnapshotError: it is missing or damaged.
+        """
+        return self._object(blob_id, "file").as_raw_string()
+
+    def manifest(self, entry: Entry) -> Manifest:
+        """The manifest of a snapshot.
+
+        Raises:
+            SnapshotError: it is missing or damaged.
+        """
+        tree = self._object(entry.tree, f"tree of snapshot {entry.id}")
+        try:
+            _, blob_id = cast(Tree, tree)[MANIFEST_NAME.encode("ascii")]
+            return Manifest.from_json(json.loads(self.read(blob_id.decode("ascii"))))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SnapshotError(
+                f"'{MANIFEST_NAME}' of snapshot {entry.id} in '{self.path}' cannot be read ({error!r})."
+                " `alf snapshot verify` says what else is damaged."
+            ) from error
+
+    def _object(self, name: str, what: str) -> Any:
+        try:
+            return self._objects[ObjectID(name.encode("ascii"))]
+        except (*_DAMAGE, OSError) as error:
+            raise SnapshotError(
+                f"The {what} {name} in '{self.path}' is missing or damaged ({error!r})."
+                " `alf snapshot verify` names everything that is; restore that file from a backup."
+            ) from error
+
+    def object_ids(self, entry: Entry) -> Iterable[str]:
+        """Every object that a snapshot needs: commit, trees and blobs."""
+        yield entry.commit
+        pending = [entry.tree]
+        while pending:
+            yield pending[-1]
+            for item in cast(Tree, self._object(pending.pop(), "tree")).iteritems():
+                oid = (item.sha or b"").decode("ascii")
+                if item.mode == _FOLDER_MODE:
+                    pending.append(oid)
+                else:
+                    yield oid
+
+
+_Level = dict[str, "Blob | _Level"]
+
+
+def _nested(files: Mapping[str, Blob]) -> _Level:
+    top: _Level = {}
+    for path, blob in files.items():
+        *folders, name = path.split("/")
+        level = top
+        for folder in folders:
+            child = level.setdefault(folder, {})
+            assert isinstance(child, dict), f"{path}: a file and a folder of one name"
+            level = child
+        level[name] = blob
+    return top
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a name is a single step down on every platform, and nothing of git's."""
+    return (
+        name not in ("", ".", "..")
+        and not any(character in name for character in "/\\:\0")
+        and name.lower() not in (".git", "git~1")
+    )
+
+
+def changes(before: Mapping[str, Blob], after: Mapping[str, Blob]) -> dict[str, str]:
+    """What differs between two sets of files: path -> `added`, `removed` or `modified`, sorted."""
+    found: dict[str, str] = {}
+    for path in sorted({*before, *after} - {MANIFEST_NAME}):
+        if path not in before:
+            found[path] = "added"
+        elif path not in after:
+            found[path] = "removed"
+        elif before[path] != after[path]:
+            found[path] = "modified"
+    return found
+
+
+def now() -> int:
+    """Unix time in whole seconds, as git stores it."""
+    return int(time.time())
+
+
+def cannot_write(path: Path, error: OSError) -> NoReturn:
+    """Turns trouble with the disk into an error that says what to do.
+
+    Raises:
+        SnapshotError: always.
+    """
+    raise SnapshotError(
+        f"The snapshot cannot be written to '{path}': {error.strerror or error}. Free or mount the disk for"
+        " writing, choose another --root_dir, or train without a snapshot with --nostore_snapshot."
+    ) from error

@@ -1,0 +1,217 @@
+"""Takes a snapshot: evidence, files, store, working copy, in this order."""
+
+import os
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from alf.errors import RootDirError
+from alf.snapshot.capture import PACKAGES_FOLDER, Capture, capture
+from alf.snapshot.content import Content, store_files
+from alf.snapshot.exclusions import Limits
+from alf.snapshot.lock import hold_store
+from alf.snapshot.pack import BLOB
+from alf.snapshot.records import LeftOut, Manifest, Package, Snapshot
+from alf.snapshot.store import (
+    FILE_MODE,
+    ID_LENGTH,
+    MANIFEST_NAME,
+    Blob,
+    Store,
+    cannot_write,
+    now,
+)
+from alf.snapshot.surroundings import describe_surroundings
+from alf.snapshot.working_copy import write_working_copy
+
+_MOST_LEFT_OUT = 1000
+
+
+def take(
+    root_dir: Path | str,
+    *,
+    confs: Iterable[Path | str] = (),
+    conf_text_path: Path | str | None = None,
+    command: Sequence[str] | None = None,
+    seed: int | None = None,
+    limits: Limits | None = None,
+    modules: Mapping[str, ModuleType] | None = None,
+    import_path: Iterable[str] | None = None,
+) -> Snapshot:
+    """Stores the code that this process runs in `<root_dir>/snapshots.git` and beside it.
+
+    Call it once at the start of a job, when the conf was loaded and before training.
+
+    Args:
+        root_dir: the job's folder; made if it is not there.
+        confs: the conf and every conf that it loaded.
+        conf_text_path: the job's `alf_config.py`, or None where there is none.
+        command: the command line; None for that of this process.
+        seed: the job's random seed, or None.
+        limits: sizes; None for 50 MB a file and 1 GB together.
+        modules: what was imported; None for `sys.modules`.
+        import_path: where it was found; None for `sys.path`.
+
+    Returns:
+        What was stored and what was left out.
+
+    Raises:
+        RootDirError: `root_dir` is a file.
+        SnapshotError: something that belongs to the job cannot be read, the disk cannot be written,
+            or another process is writing to the same store for more than a minute.
+    """
+    started = time.perf_counter()
+    root = Path(os.path.abspath(root_dir))
+    if root.exists() and not root.is_dir():
+        raise RootDirError(f"'{root}' is a file. Give a folder, or one that does not exist yet.")
+    with Store(root, create=True) as store, hold_store(store.path):
+        captured = capture(
+            modules=sys.modules if modules is None else modules,
+            import_path=sys.path if import_path is None else import_path,
+            confs=[Path(conf) for conf in confs],
+            conf_text=None if conf_text_path is None else Path(conf_text_path),
+            root_dir=root,
+            limits=limits or Limits(),
+        )
+        surroundings = describe_surroundings(captured.packages.values())
+        start: dict[str, Any] = {
+            "command": list(sys.argv if command is None else command),
+            "cwd": str(Path.cwd()),
+            "seed": seed,
+        }
+        try:
+            commit, manifest, content = _store(store, captured, surroundings, start, started)
+        except OSError as error:
+            cannot_write(store.path, error)
+        entry = store.entry(commit)
+        edits = write_working_copy(store, entry, _in_place(manifest.packages, root))
+        warnings = [*captured.warnings, *(_edit_warning(path) for path in edits)]
+        return Snapshot(
+            id=commit[:ID_LENGTH],
+            time=entry.time,
+            seconds=round(time.perf_counter() - started, 3),
+            bytes=sum(content.bytes.values()),
+            files=len(content.bytes),
+            packages=manifest.packages,
+            left_out=manifest.left_out,
+            surroundings={**surroundings, **start},
+            warnings=tuple(warnings),
+        )
+
+
+def _store(
+    store: Store,
+    captured: Capture,
+    surroundings: Mapping[str, Any],
+    start: dict[str, Any],
+    started: float,
+) -> tuple[str, Manifest, Content]:
+    """Objects, then the branch. Returns the commit, its manifest, and what was stored."""
+    parent = store.newest()
+    with store.pack_writer() as pack:
+        content = store_files(captured.files, store, pack)
+        left_out = _shortened([*captured.left_out, *content.left_out])
+        manifest = Manifest(_counted(captured, content), left_out, surroundings)
+        text = to_json_text(manifest.to_json())
+        files = {**content.blobs, MANIFEST_NAME: Blob(pack.add(BLOB, text).hex(), FILE_MODE)}
+        start |= {
+            "files": len(content.bytes),
+            "bytes": sum(content.bytes.values()),
+            "warnings": captured.warnings,
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        when = now()
+        stamp = datetime.fromtimestamp(when, UTC).isoformat().replace("+00:00", "Z")
+        summary = f"snapshot of {', '.join(captured.packages)} at {stamp}"
+        commit = store.commit(files, summary, start, pack, parent, when)
+    store.move_main(commit)
+    return commit, manifest, content
+
+
+def to_json_text(data: Mapping[str, Any]) -> bytes:
+    """JSON that is the same for the same data, on every platform."""
+    import json
+
+    return json.dumps(data, indent=1, sort_keys=True).encode("ascii") + b"\n"
+
+
+def describe(snapshot: Snapshot) -> list[str]:
+    """What to tell the user at the start of a job: one line, and one more for each warning.
+
+    Returns:
+        For example `snapshot 1a2b3c4d5e6f: alf (212 files), my_project (12 files), 1.4 MB, 0.31 s;
+        left out: 1 x may hold a secret (my_project/.env)`.
+    """
+    held = ", ".join(
+        f"{p.name} ({p.files} file{'s' if p.files != 1 else ''})" for p in snapshot.packages
+    )
+    line = (
+        f"snapshot {snapshot.id}: {held}, {snapshot.bytes / 1e6:.1f} MB, {snapshot.seconds:.2f} s"
+    )
+    told = describe_left_out(snapshot.left_out)
+    lines = [f"{line}; left out: {told}" if told else line]
+    return lines + [f"snapshot warning: {warning}" for warning in snapshot.warnings]
+
+
+def describe_left_out(left_out: Iterable[LeftOut]) -> str:
+    """Reasons with counts and a first example each; caches are not worth a word."""
+    by_reason: defaultdict[str, list[LeftOut]] = defaultdict(list)
+    for item in left_out:
+        if item.reason != "cache":
+            by_reason[item.reason].append(item)
+    parts: list[str] = []
+    for reason, items in sorted(by_reason.items()):
+        more = f" and {len(items) - 1} more" if len(items) > 1 else ""
+        parts.append(f"{items[0].path}{more} ({reason})")
+    return ", ".join(parts)
+
+
+def _counted(captured: Capture, content: Content) -> tuple[Package, ...]:
+    files: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for path, size in content.bytes.items():
+        name = _package_of(path)
+        files[name] += 1
+        sizes[name] += size
+    return tuple(
+        replace(package, files=files[name], bytes=sizes[name])
+        for name, package in sorted(captured.packages.items())
+    )
+
+
+def _package_of(path: str) -> str:
+    parts = path.split("/")
+    return "/".join(parts[:2]) if parts[0] == PACKAGES_FOLDER else parts[0]
+
+
+def _shortened(left_out: list[LeftOut]) -> tuple[LeftOut, ...]:
+    """At most a thousand lines: a package with a million videos must not make a huge manifest."""
+    ordered = sorted(left_out, key=lambda item: (item.path, item.reason))
+    if len(ordered) <= _MOST_LEFT_OUT:
+        return tuple(ordered)
+    rest = ordered[_MOST_LEFT_OUT:]
+    more = LeftOut(f"({len(rest)} more)", "see the reasons above", sum(r.bytes for r in rest))
+    return (*ordered[:_MOST_LEFT_OUT], more)
+
+
+def _in_place(packages: Iterable[Package], root_dir: Path) -> list[str]:
+    """Packages that run from the working copy itself, as in a resume with the snapshot's code."""
+    places = {root_dir.resolve(), (root_dir / PACKAGES_FOLDER).resolve()}
+    return [
+        package.name
+        for package in packages
+        if package.kind != "files" and Path(package.root).resolve() in places
+    ]
+
+
+def _edit_warning(path: str) -> str:
+    return (
+        f"{path} in the root dir had been edited and was replaced by the code that runs now; the"
+        " edited text is kept below refs/edits/ in snapshots.git."
+    )

@@ -1,0 +1,250 @@
+"""The newest snapshot as plain files in the root dir, for people to read and to edit.
+
+What was put there is recorded in the store, so that a later snapshot removes exactly that and nothing
+that a user placed beside it. While the copy is being changed the record says so; whoever finds that
+record after a crash finishes the work.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alf.errors import SnapshotError
+from alf.snapshot.capture import CONF_TEXT_NAME
+from alf.snapshot.pack import BLOB, object_id, write_file
+from alf.snapshot.store import (
+    EXECUTABLE_MODE,
+    MANIFEST_NAME,
+    Blob,
+    Entry,
+    Store,
+    cannot_write,
+)
+
+_RECORD_NAME = "alf-working-copy.json"
+
+
+@dataclass
+class Record:
+    """What the root dir holds of a snapshot.
+
+    Attributes:
+        commit: the snapshot, or empty for none yet.
+        is_whole: false while the copy is being changed.
+        files: path -> `[blob id, size, mtime_ns]` of every file that was put there.
+    """
+
+    commit: str = ""
+    is_whole: bool = True
+    files: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+
+    @classmethod
+    def load(cls, store: Store) -> "Record":
+        """Reads the record; a missing or damaged one counts as empty."""
+        try:
+            data = json.loads((store.path / _RECORD_NAME).read_bytes())
+            return cls(str(data["commit"]), bool(data["is_whole"]), dict(data["files"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls()
+
+    def save(self, store: Store, *, sync: bool) -> None:
+        """Writes the record whole or not at all."""
+        data = {"commit": self.commit, "is_whole": self.is_whole, "files": self.files}
+        write_file(
+            store.path / _RECORD_NAME,
+            json.dumps(data).encode("ascii"),
+            aside=store.path,
+            sync=sync,
+        )
+
+
+def copied_files(files: Mapping[str, Blob]) -> dict[str, Blob]:
+    """The files of a snapshot that the copy holds: code, not the manifest or the conf text."""
+    return {
+        path: blob for path, blob in files.items() if path not in (MANIFEST_NAME, CONF_TEXT_NAME)
+    }
+
+
+def write_working_copy(store: Store, entry: Entry, in_place: Iterable[str] = ()) -> list[str]:
+    """Makes the root dir's copy equal to a snapshot. What is the same already is not touched.
+
+    Args:
+        store: the store of the root dir.
+        entry: which snapshot.
+        in_place: packages that the job itself imports from this root dir; left as they are.
+
+    Returns:
+        The paths of edited files that were replaced or removed; the store keeps what they held.
+
+    Raises:
+        SnapshotError: the root dir cannot be written.
+    """
+    root = store.root_dir
+    skipped = _below(in_place)
+    wanted = {p: b for p, b in copied_files(store.files(entry.tree)).items() if not skipped(p)}
+    record = Record.load(store)
+    ours = {path: known for path, known in record.files.items() if not skipped(path)}
+    try:
+        found = {path: _content_id(root, path, record) for path in {*wanted, *ours}}
+        edits = [path for path in sorted(found) if _is_edit(path, found[path], wanted, ours)]
+        if edits:
+            store.keep_edits({path: (root / path).read_bytes() for path in edits}, entry.commit)
+        missing = {path: blob for path, blob in wanted.items() if found[path] != blob.id}
+        gone = [path for path in ours if path not in wanted]
+        if missing or gone:
+            # From here on a crash leaves a mixture; the record knows both sides of it.
+            new = {path: [blob.id, -1, -1] for path, blob in missing.items()}
+            Record(entry.commit, False, {**new, **record.files}).save(store, sync=True)
+            for path in gone:
+                _remove(root, path)
+            for path, blob in missing.items():
+                _write(store, root, path, blob)
+        kept = {path: known for path, known in record.files.items() if skipped(path)}
+        placed = {path: _known(root / path, blob.id) for path, blob in wanted.items()}
+        done = Record(entry.commit, True, {**kept, **placed})
+        if done != record:
+            done.save(store, sync=False)
+    except OSError as error:
+        cannot_write(root, error)
+    return edits
+
+
+def heal(store: Store) -> None:
+    """Finishes a copy that was being written when its process died.
+
+    Raises:
+        SnapshotError: the root dir cannot be written.
+    """
+    record = Record.load(store)
+    if not record.is_whole:
+        write_working_copy(store, store.entry(record.commit))
+
+
+def edited_files(store: Store, entry: Entry) -> dict[str, str]:
+    """What differs between the root dir's copy and a snapshot.
+
+    Returns:
+        path -> `modified`, `missing`, or `added` for a file inside a captured package that is not in
+        the snapshot. Caches do not count.
+    """
+    root = store.root_dir
+    record = Record.load(store)
+    found: dict[str, str] = {}
+    wanted = copied_files(store.files(entry.tree))
+    for path, blob in wanted.items():
+        content = _content_id(root, path, record)
+        if content is None:
+            found[path] = "missing"
+        elif content != blob.id:
+            found[path] = "modified"
+    folders = {p.name for p in store.manifest(entry).packages if p.kind == "package"}
+    for folder in sorted(folders):
+        for path in sorted((root / folder).rglob("*")):
+            name = path.relative_to(root).as_posix()
+            if name not in wanted and path.is_file() and "__pycache__" not in path.parts:
+                found[name] = "added"
+    return dict(sorted(found.items()))
+
+
+def export_files(store: Store, entry: Entry, target: Path) -> int:
+    """Writes every file of a snapshot, the manifest and the conf text too, into an empty folder.
+
+    Args:
+        store: where the snapshot is.
+        entry: which one.
+        target: a folder that is empty or not there yet.
+
+    Returns:
+        The number of files.
+
+    Raises:
+        SnapshotError: the folder holds something, or cannot be written, or the snapshot is damaged.
+    """
+    files = store.files(entry.tree)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise SnapshotError(
+            f"'{target}' is not an empty folder. Name a folder that is empty or does not exist, so"
+            " that nothing of yours is overwritten."
+        )
+    try:
+        for path, blob in files.items():
+            _write(store, target, path, blob)
+    except OSError as error:
+        raise SnapshotError(
+            f"The snapshot cannot be exported to '{target}': {error.strerror or error}. Choose another"
+            " folder with --to."
+        ) from error
+    return len(files)
+
+
+def _below(names: Iterable[str]) -> Callable[[str], bool]:
+    """A predicate: is a path one of these names, or below one?"""
+    exact = frozenset(names)
+    folders = tuple(f"{name}/" for name in exact)
+    return lambda path: path in exact or path.startswith(folders)
+
+
+def _content_id(root: Path, path: str, record: Record) -> str | None:
+    """The blob id of what lies at `path` now; None if nothing does. Unchanged files are not read."""
+    try:
+        status = (root / path).stat()
+        known = record.files.get(path)
+        if known is not None and known[1:] == [status.st_size, status.st_mtime_ns]:
+            return str(known[0])
+        return object_id(BLOB, (root / path).read_bytes()).hex()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _is_edit(
+    path: str, content: str | None, wanted: Mapping[str, Blob], ours: Mapping[str, list[Any]]
+) -> bool:
+    """Whether a file holds something that neither the last nor the next snapshot put there."""
+    is_wanted = path in wanted and wanted[path].id == content
+    is_ours = path in ours and ours[path][0] == content
+    return content is not None and not is_wanted and not is_ours
+
+
+def _known(path: Path, blob_id: str) -> list[Any]:
+    status = path.stat()
+    return [blob_id, status.st_size, status.st_mtime_ns]
+
+
+def _write(store: Store, root: Path, path: str, blob: Blob) -> None:
+    """Places one file. Links on the way are replaced by folders: they could lead out of `root`."""
+    folder = root
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in path.split("/")[:-1]:
+        folder = folder / part
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            folder.unlink()
+        folder.mkdir(exist_ok=True)
+    target = root / path
+    if target.is_dir() and not target.is_symlink():
+        raise SnapshotError(
+            f"'{target}' is a folder where the snapshot has a file. Move it away and try again."
+        )
+    write_file(target, store.read(blob.id), aside=folder, sync=False)
+    if blob.mode == EXECUTABLE_MODE:
+        target.chmod(target.stat().st_mode | 0o111)
+
+
+def _remove(root: Path, path: str) -> None:
+    """Removes a file that a snapshot had placed, and the folders that are empty without it."""
+    target = root / path
+    target.unlink(missing_ok=True)
+    for folder in target.parents:
+        if folder == root:
+            break
+        drop_bytecode(folder)
+        if any(folder.iterdir()) if folder.is_dir() else True:
+            break
+        folder.rmdir()
+
+
+def drop_bytecode(folder: Path) -> None:
+    """Removes `__pycache__` in one folder, if it is there and can be removed."""
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
