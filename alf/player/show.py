@@ -1,0 +1,87 @@
+"""Showing moments: from the generator of episodes to the sinks."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from alf.player.episodes import Moment
+from alf.player.layout import Layout
+from alf.player.results import TERMINATED, EpisodeResult
+from alf.player.sinks import Sink, StopPlaying
+
+FACTS = ("episode", "step", "reward", "return", "end")
+
+
+def show(
+    moments: Iterable[Moment],
+    sinks: Sequence[Sink],
+    *,
+    last_step_repeats: int = 0,
+    append_blank_frames: int = 0,
+    on_result: Callable[[Moment], None] | None = None,
+) -> list[EpisodeResult]:
+    """Plays moments into sinks until they end or the watcher has seen enough.
+
+    Args:
+        moments: from `alf.player.episodes.episodes`.
+        sinks: what takes the frames; may be empty.
+        last_step_repeats: how often the last frame of each episode is shown again.
+        append_blank_frames: blank frames after each episode.
+        on_result: called with the last moment of each episode.
+
+    Returns:
+        The results of the episodes that were played to their end.
+    """
+    results: list[EpisodeResult] = []
+    layout: Layout | None = None
+    try:
+        for moment in moments:
+            repeats = last_step_repeats if moment.result else 0
+            if moment.result is not None:
+                results.append(moment.result)
+                if on_result is not None:
+                    on_result(moment)
+            if sinks:
+                layout = layout or make_layout(moment)
+                frame = layout.compose(moment.frame, moment.panels, facts(moment))
+                _write(sinks, frame, 1 + repeats)
+                if moment.result is not None:
+                    _write(sinks, layout.blank(), append_blank_frames)
+    except StopPlaying:
+        pass
+    return results
+
+
+def make_layout(moment: Moment) -> Layout:
+    """The layout of a recording, decided by its first moment."""
+    size = None if moment.frame is None else (moment.frame.shape[0], moment.frame.shape[1])
+    panels = {name: (image.shape[0], image.shape[1]) for name, image in moment.panels.items()}
+    return Layout(size, panels, FACTS)
+
+
+def facts(moment: Moment) -> dict[str, str]:
+    """What the line of facts says of a moment."""
+    end = ""
+    if moment.result is not None:
+        end = "ended" if moment.result.ended == TERMINATED else "time limit"
+    return {
+        "episode": f"{moment.episode + 1} / {moment.num_episodes}",
+        "step": str(moment.step),
+        "reward": number(moment.reward) if moment.step else "",
+        "return": number(moment.ret),
+        "end": end,
+    }
+
+
+def number(value: float) -> str:
+    """A number in few characters, and mostly in as many as the last one: `12.50`, `1,234`."""
+    size = abs(value)
+    if size >= 1e6 or 0 < size < 0.005:
+        return f"{value:.2e}"
+    return f"{value:,.0f}" if size >= 1000 else f"{value:.2f}"
+
+
+def _write(sinks: Sequence[Sink], frame: np.ndarray, times: int = 1) -> None:
+    for _ in range(times):
+        for sink in sinks:
+            sink.write(frame)
