@@ -1,0 +1,33 @@
+"""Networks: from nests of observations to features, values, and distributions of actions."""
+
+from alf.networks.actor_distribution_networks import ActorDistributionNetwork
+from alf.networks.encoding_networks import EncodingNetwork, ImageEncodingNetwork
+from alf.networks.layers import identity
+from alf.networks.network import Network
+from alf.networks.preprocessors import EmbeddingPreprocessor, NestConcat, NestSum, OneHot
+from alf.networks.projection_networks import (
+    BetaProjectionNetwork,
+    CategoricalProjectionNetwork,
+    NormalProjectionNetwork,
+    ProjectionNetwork,
+    StableNormalProjectionNetwork,
+)
+from alf.networks.value_networks import ValueNetwork
+
+__all__ = [
+    "ActorDistributionNetwork",
+    "BetaProjectionNetwork",
+    "CategoricalProjectionNetwork",
+    "EmbeddingPreprocessor",
+    "EncodingNetwork",
+    "ImageEncodingNetwork",
+    "NestConcat",
+    "NestSum",
+    "Network",
+    "NormalProjectionNetwork",
+    "OneHot",
+    "ProjectionNetwork",
+    "StableNormalProjectionNetwork",
+    "ValueNetwork",
+    "identity",
+]
