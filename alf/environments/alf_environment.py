@@ -178,7 +178,7 @@ class AlfEnvironment(abc.ABC):
             self._closed = True
             self._close()
 
-    def _close(self) -> None:
+    def _close(self) -> None:  # noqa: B027 - not all hold something
         """Free what a subclass holds; called once."""
 
     def __enter__(self) -> Self:

@@ -8,14 +8,12 @@ from functools import partial
 from typing import Any
 
 import gymnasium
-import torch
 from absl import logging
 
 from alf._config import configurable
 from alf.environments import suite_gym
 from alf.environments.alf_environment import AlfEnvironment
-from alf.environments.in_process_environment import InProcessEnvironment
-from alf.environments.lane import AlfLane, Lane
+from alf.environments.in_process_environment import InProcessEnvironment, take_lanes
 from alf.environments.process_environment import ProcessEnvironment
 from alf.errors import ConfigError
 from alf.nest import map_structure
@@ -66,7 +64,7 @@ def create_environment(
         nonparallel: step them one by one in this process, whatever they cost.
         torch_num_threads_per_env: threads of torch in each worker.
         parallel_environment_ctor: makes the batch of dear environments:
-            `ctor(env_ctors, seed=..., torch_num_threads=...)`; e.g.
+            `ctor(env_ctors, seed=..., torch_num_threads=..., time_step_spec=...)`; e.g.
             `partial(ProcessEnvironment, num_workers=4)`.
         seed: environment `i` is seeded with `seed + i` at the first `reset()`; `None` draws from
             the system.
@@ -108,20 +106,14 @@ def _make_batch(
         return vector
     why = _why_in_process(first, count, nonparallel)
     if why is None:
+        spec = first.time_step_spec()
         first.close()
-        return parallel(ctors, seed=seed)
+        return parallel(ctors, seed=seed, time_step_spec=spec)
     logging.info("%s: %d environments in this process, %s", first.name, count, why)
     lanes = take_lanes(first)
     for ctor in ctors[1:]:
         lanes += take_lanes(ctor())
     return InProcessEnvironment(lanes, seed)
-
-
-def take_lanes(env: AlfEnvironment) -> list[Lane]:
-    """The lane of an environment of batch size 1."""
-    if type(env) is suite_gym.GymEnvironment:
-        return env.lanes
-    return [AlfLane(env)]
 
 
 def _load_one(
@@ -174,13 +166,12 @@ def _why_in_process(first: AlfEnvironment, count: int, nonparallel: bool) -> str
 
 
 def _step_seconds(env: AlfEnvironment) -> float:
-    """The median time of a step with random actions, of at least one step."""
+    """The median time of a step."""
     env.reset()
-    low_cost = map_structure(lambda spec: spec.zeros((1,)), env.action_spec())
+    action = map_structure(lambda spec: spec.zeros((1,)), env.action_spec())
     seconds: list[float] = []
     while len(seconds) < _TIMED_STEPS and sum(seconds) < _TIMING_BUDGET_SECONDS:
         start = time.perf_counter()
-        env.step(low_cost)
+        env.step(action)
         seconds.append(time.perf_counter() - start)
-    assert torch.is_grad_enabled() or seconds
     return sorted(seconds)[len(seconds) // 2]

@@ -81,8 +81,10 @@ def is_image(space: spaces.Space[Any]) -> bool:
     True for a `Box` of three dimensions whose last is smaller than the other two. Stacked frames
     `[4, 84, 84]` are not: their channels stand first already.
     """
-    shape = space.shape
-    return isinstance(space, spaces.Box) and len(shape) == 3 and shape[2] < min(shape[:2])
+    if not isinstance(space, spaces.Box) or len(space.shape) != 3:
+        return False
+    height, width, channels = space.shape
+    return channels < min(height, width)
 
 
 def _space_to_spec(space: spaces.Space[Any], channel_first: bool, where: str) -> Any:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from alf.data_structures import StepType, TimeStep
 from alf.environments.alf_environment import AlfEnvironment, as_prev_action
-from alf.environments.lane import Lane
+from alf.environments.lane import AlfLane, Lane
 from alf.environments.step_arrays import StepArrays
 from alf.errors import AlfError, EnvError
 from alf.nest import map_structure
@@ -98,6 +98,25 @@ class InProcessEnvironment(AlfEnvironment):
     def _close(self) -> None:
         for lane in self._lanes:
             lane.close()
+
+
+def take_lanes(env: AlfEnvironment) -> list[Lane]:
+    """The lane of an environment of batch size 1, for a batch that steps it itself.
+
+    A class that steps or resets in its own way is kept whole, as it is the way that counts.
+    """
+    kind = type(env)
+    if isinstance(env, InProcessEnvironment) and (
+        (kind.step, kind.reset, kind._step, kind._reset)
+        == (
+            AlfEnvironment.step,
+            AlfEnvironment.reset,
+            InProcessEnvironment._step,
+            InProcessEnvironment._reset,
+        )
+    ):
+        return env.lanes
+    return [AlfLane(env)]
 
 
 def check_same_specs(lane: Lane, first: Lane, index: int) -> None:

@@ -50,7 +50,7 @@ class Lane(abc.ABC):
     def env_info_spec(self) -> Any:
         """Nest of specs of the extra facts."""
 
-    def use_env_info_spec(self, spec: Any) -> None:
+    def use_env_info_spec(self, spec: Any) -> None:  # noqa: B027 - not all find out
         """Take over what another lane of the same environment found its facts to be."""
 
     @abc.abstractmethod
@@ -118,11 +118,13 @@ class GymLane(Lane):
 
     @property
     def env_info_spec(self) -> Any:
+        """Nest of specs of the extra facts."""
         if self._info_spec is None:
             self.use_env_info_spec(self._declared_info() or self._probe_info())
         return self._info_spec
 
     def use_env_info_spec(self, spec: Any) -> None:
+        """See `Lane`."""
         self._info_spec = spec or ()
         self._info_keys = sorted(spec) if spec else []
 
@@ -140,6 +142,7 @@ class GymLane(Lane):
         return {key: spec for key, spec in specs.items() if spec is not None}
 
     def write_reset(self, out: StepArrays, row: int, seed: int | None) -> None:
+        """See `Lane`."""
         observation, info = self.env.reset(seed=seed)
         self._done = False
         out.write_first(row)
@@ -148,6 +151,7 @@ class GymLane(Lane):
             self._write_info(info, out, row)
 
     def write_step(self, out: StepArrays, row: int, action: Sequence[Any]) -> None:
+        """See `Lane`."""
         if self._done:
             self.write_reset(out, row, None)
             return
@@ -168,17 +172,21 @@ class GymLane(Lane):
             array[row] = 0 if value is None else value
 
     def render(self) -> npt.NDArray[np.uint8]:
+        """See `Lane`."""
         return as_picture(self.env.render(), self.name, self.env.render_mode)
 
     def state_dict(self) -> dict[str, Any] | None:
+        """See `Lane`."""
         state = capture(self.env)
         return None if state is None else {"done": self._done, "simulator": state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Lane`."""
         restore(self.env, state["simulator"])
         self._done = state["done"]
 
     def close(self) -> None:
+        """See `Lane`."""
         self.env.close()
 
 
@@ -203,12 +211,15 @@ class AlfLane(Lane):
 
     @property
     def env_info_spec(self) -> Any:
+        """Nest of specs of the extra facts."""
         return self.env.env_info_spec()
 
     def write_reset(self, out: StepArrays, row: int, seed: int | None) -> None:
+        """See `Lane`."""
         self._write(self.env.reset(seed), out, row)
 
     def write_step(self, out: StepArrays, row: int, action: Sequence[Any]) -> None:
+        """See `Lane`."""
         leaves = [torch.from_numpy(np.array(leaf)[np.newaxis]) for leaf in action]
         self._write(self.env.step(pack_sequence_as(self.action_spec, leaves)), out, row)
 
@@ -222,15 +233,19 @@ class AlfLane(Lane):
             array[row] = leaf[0].numpy()
 
     def render(self) -> npt.NDArray[np.uint8]:
+        """See `Lane`."""
         return self.env.render()
 
     def state_dict(self) -> dict[str, Any] | None:
+        """See `Lane`."""
         return self.env.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Lane`."""
         self.env.load_state_dict(state)
 
     def close(self) -> None:
+        """See `Lane`."""
         self.env.close()
 
 

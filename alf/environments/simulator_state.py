@@ -6,6 +6,7 @@ anything else (a C++ simulator, a window) has no state here, unless it writes
 `get_state() -> dict` and `set_state(dict)` itself.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -108,23 +109,30 @@ def _encode_array(array: np.ndarray[Any, Any]) -> dict[str, Any]:
 def _decode(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    if "scalar" in value:
-        return np.dtype(value["dtype"]).type(value["scalar"])
-    if "array" in value:
-        flat = np.frombuffer(value["array"].numpy().tobytes(), np.dtype(value["dtype"]))
-        return flat.reshape(value["shape"]).copy()
-    if "generator" in value:
-        return _generator(_decode(value["generator"]))
-    if "dict" in value:
-        return {key: _decode(item) for key, item in value["dict"].items()}
-    if "list" in value:
-        return [_decode(item) for item in value["list"]]
-    return tuple(_decode(item) for item in value["tuple"])
+    for kind, decode in _DECODERS.items():
+        if kind in value:
+            return decode(value)
+    raise EnvError(f"a stored environment state holds {sorted(value)}: it was written otherwise")
+
+
+def _decode_array(value: dict[str, Any]) -> np.ndarray[Any, Any]:
+    flat = np.frombuffer(value["array"].numpy().tobytes(), np.dtype(value["dtype"]))
+    return flat.reshape(value["shape"]).copy()
 
 
 def _generator(state: dict[str, Any]) -> np.random.Generator:
     kinds = {kind.__name__: kind for kind in (np.random.PCG64, np.random.PCG64DXSM)}
     kinds |= {kind.__name__: kind for kind in (np.random.Philox, np.random.SFC64)}
-    bits = kinds.get(state["bit_generator"], np.random.MT19937)()
+    bits: Any = kinds.get(state["bit_generator"], np.random.MT19937)()
     bits.state = state
     return np.random.Generator(bits)
+
+
+_DECODERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "scalar": lambda value: np.dtype(value["dtype"]).type(value["scalar"]),
+    "array": _decode_array,
+    "generator": lambda value: _generator(_decode(value["generator"])),
+    "dict": lambda value: {key: _decode(item) for key, item in value["dict"].items()},
+    "list": lambda value: [_decode(item) for item in value["list"]],
+    "tuple": lambda value: tuple(_decode(item) for item in value["tuple"]),
+}

@@ -103,8 +103,8 @@ def load(
         alf_env_wrappers=alf_env_wrappers,
         image_channel_first=image_channel_first,
     )
-    plain = not gym_env_wrappers and isinstance(env, GymEnvironment)
-    if plain and render_mode is None and _is_default_lane(env):
+    plain = not gym_env_wrappers and render_mode is None
+    if plain and isinstance(env, GymEnvironment) and _is_default_lane(env):
         env.recipe = GymRecipe(spec, limit, gym_kwargs, discount, image_channel_first)
     return env
 
@@ -238,8 +238,8 @@ def _unknown(given: str, name: str) -> str:
         return message + "; Atari games need: pip install 'alf[atari]'"
     if "/" in name:
         return message + (
-            f"; the package that registers {name.split('/')[0]!r} must be installed, and imported:"
-            f" env_name='package:{name}'"
+            f"; the package that registers {name.partition('/')[0]!r} must be installed, and "
+            f"imported: env_name='package:{name}'"
         )
     if not close:
         message += (
@@ -284,8 +284,7 @@ def _install_hint(spec: EnvSpec) -> str:
     return "install what is named here"
 
 
-def _is_default_lane(env: AlfEnvironment) -> bool:
-    """Whether actions reach the environment as `wrap_env` passes them by default."""
-    assert isinstance(env, GymEnvironment)
+def _is_default_lane(env: GymEnvironment) -> bool:
+    """Whether actions reach the environment as `VectorEnvironment` passes them by default."""
     lane = env.lanes[0]
     return isinstance(lane, GymLane) and lane.clips and not lane.normalizes
