@@ -1,1 +1,50 @@
-"""Panels: images of what a policy thinks."""
+"""Panels: images of what a policy thinks, for play to show beside the environment.
+
+Every `render_*` function returns `None` while rendering is off, which it is until play is asked for
+panels, and an `Image` while it is on. Put the images anywhere into the `info` that `predict_step`
+returns.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from alf.summary.context import CONTEXT
+from alf.summary.render.actions import render_action, render_action_distribution
+from alf.summary.render.bars import render_bar
+from alf.summary.render.curves import render_3d_curve, render_curve
+from alf.summary.render.heatmaps import render_contour, render_heatmap, render_heatmap_fast
+from alf.summary.render.image import Image
+from alf.summary.render.panels import is_rendering_enabled
+from alf.summary.render.text_panel import render_text
+
+__all__ = [
+    "Image",
+    "enable_rendering",
+    "is_rendering_enabled",
+    "render_3d_curve",
+    "render_action",
+    "render_action_distribution",
+    "render_bar",
+    "render_contour",
+    "render_curve",
+    "render_heatmap",
+    "render_heatmap_fast",
+    "render_text",
+    "rendering",
+]
+
+
+def enable_rendering(flag: bool = True) -> None:
+    """Let `render_*` functions draw, or, with `False`, return `None`."""
+    CONTEXT.rendering = bool(flag)
+
+
+@contextmanager
+def rendering(flag: bool = True) -> Generator[None]:
+    """Like `enable_rendering`, for the block alone."""
+    before = CONTEXT.rendering
+    CONTEXT.rendering = bool(flag)
+    try:
+        yield
+    finally:
+        CONTEXT.rendering = before

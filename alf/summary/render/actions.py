@@ -1,0 +1,387 @@
+"""Actions and the distributions that they are drawn from, in the bounds of their specs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alf.errors import RenderError
+from alf.nest import is_nested, map_structure_with_path
+from alf.summary.arrays import to_numpy
+from alf.summary.render import theme
+from alf.summary.render.axes import Axis, category_axis, linear_axis, value_range
+from alf.summary.render.bars import BarChart
+from alf.summary.render.densities import Density, choice_probabilities, density, first
+from alf.summary.render.image import Image
+from alf.summary.render.layout import Panel, Sheet, Size, open_panel, panel_size
+from alf.summary.render.panels import formatted, is_rendering_enabled, refuse, scoped
+
+_UNBOUNDED = 1e6
+"""Bounds from here on stand for none."""
+
+_UNEQUAL = 10.0
+"""Bounds that differ by more than this factor are not drawn on one axis."""
+
+
+def render_action(
+    name: str,
+    action: Any,
+    action_spec: Any,
+    x_ticks: Sequence[Any] | None = None,
+    annotate_format: str = "%.2f",
+    *,
+    img_height: int | None = None,
+    img_width: int | None = None,
+    dpi: float = theme.DPI,
+    figsize: Sequence[float] = theme.FIGSIZE,
+    **kwargs: Any,
+) -> Any:
+    """Draw an action.
+
+    A discrete action is a row of choices with the one taken marked, a vector of them one such row
+    each. A continuous action is a bar for each of its numbers, within the bounds.
+
+    Args:
+        name: title of the panel, behind the present scope; a nest puts the path of the leaf behind
+            it.
+        action: a nest of actions, with or without batch dimensions; the first of the batch is
+            drawn.
+        action_spec: a nest of specs of the same structure.
+        x_ticks: one text for each choice or number; `None` for their numbers.
+        annotate_format: `%` format of the numbers at the bars; `""` for none.
+        img_height: height in pixels; see `alf.summary.render.layout.panel_size`.
+        img_width: width in pixels.
+        dpi: pixels per inch.
+        figsize: width and height in inches.
+        **kwargs: none is known.
+
+    Returns:
+        A nest of `Image` like `action`; `None` while rendering is off.
+
+    Raises:
+        RenderError: if an action does not fit its spec, or an option is not known.
+    """
+    if not is_rendering_enabled():
+        return None
+    refuse(name, "render_action", kwargs)
+    style = _Style(panel_size(img_height, img_width, dpi, figsize), x_ticks, annotate_format)
+
+    def draw(path: str, leaf: Any, spec: Any) -> Image:
+        title = scoped(f"{name}/{path}" if path else name)
+        values = _fitting(title, leaf, spec)
+        if spec.is_discrete:
+            return _draw_choices(title, _one_hot(title, values, spec), spec, style, is_taken=True)
+        return _draw_numbers(title, values.reshape(-1), spec, style)
+
+    return _map(draw, action, action_spec)
+
+
+def render_action_distribution(
+    name: str,
+    act_dist: Any,
+    action_spec: Any,
+    n_samples: int = 500,
+    n_bins: int = 20,
+    x_ticks: Sequence[Any] | None = None,
+    annotate_format: str = "%.2f",
+    *,
+    img_height: int | None = None,
+    img_width: int | None = None,
+    dpi: float = theme.DPI,
+    figsize: Sequence[float] = theme.FIGSIZE,
+    **kwargs: Any,
+) -> Any:
+    """Draw what an action is drawn from, with the most probable action marked.
+
+    A discrete action has a bar for the probability of each choice. A continuous one has the curve
+    of the density of each of its numbers, over the bounds of the action, scaled to its peak. It is
+    exact wherever the distribution can tell it, and otherwise a histogram of draws, which leave
+    torch's random state as it was.
+
+    Args:
+        name: title of the panel, behind the present scope; a nest puts the path of the leaf behind
+            it.
+        act_dist: a nest of distributions, of `alf.distributions`, `torch.distributions` or alike;
+            the first of the batch is drawn.
+        action_spec: a nest of specs of the same structure.
+        n_samples: number of draws where there must be some.
+        n_bins: number of bins for them.
+        x_ticks: one text for each choice or number; `None` for their numbers.
+        annotate_format: `%` format of probabilities and of the mode; `""` for none.
+        img_height: height in pixels; see `alf.summary.render.layout.panel_size`.
+        img_width: width in pixels.
+        dpi: pixels per inch.
+        figsize: width and height in inches.
+        **kwargs: none is known.
+
+    Returns:
+        A nest of `Image` like `act_dist`; `None` while rendering is off.
+
+    Raises:
+        RenderError: if a distribution does not fit its spec, or an option is not known.
+    """
+    if not is_rendering_enabled():
+        return None
+    refuse(name, "render_action_distribution", kwargs)
+    style = _Style(panel_size(img_height, img_width, dpi, figsize), x_ticks, annotate_format)
+
+    def draw(path: str, dist: Any, spec: Any) -> Image:
+        title = scoped(f"{name}/{path}" if path else name)
+        shape = tuple(spec.shape)
+        if spec.is_discrete:
+            low, high = _choice_bounds(title, spec)
+            probs = choice_probabilities(dist, low, high, shape, n_samples)
+            return _draw_choices(title, probs.reshape(-1, high - low + 1), spec, style)
+        low, high = _bounds(spec)
+        curves = density(dist, low, high, shape, n_samples, n_bins)
+        if curves.x.shape[1] == 1:
+            return _draw_density(title, curves, (low, high), style)
+        return _draw_density_rows(title, curves, (low, high), style)
+
+    return _map(draw, act_dist, action_spec)
+
+
+@dataclass(frozen=True)
+class _Style:
+    """What all panels of one call share."""
+
+    size: Size
+    x_ticks: Sequence[Any] | None
+    annotate_format: str
+
+    def labels(self, count: int, start: int = 0) -> tuple[str, ...]:
+        """One text for each of `count` choices or numbers."""
+        if self.x_ticks is None:
+            return tuple(str(start + i) for i in range(count))
+        texts = [str(x) for x in self.x_ticks]
+        return tuple((texts + [""] * count)[:count])
+
+
+def _map(draw: Any, values: Any, spec: Any) -> Any:
+    if not is_nested(values):
+        return draw("", values, spec)
+    return map_structure_with_path(draw, values, spec)
+
+
+# Discrete actions ---------------------------------------------------------------------------------
+
+
+def _choice_bounds(title: str, spec: Any) -> tuple[int, int]:
+    low = getattr(spec, "minimum", None)
+    if low is None:
+        raise RenderError(
+            f"Panel '{title}': the spec {spec} has no bounds, so it is not known which "
+            "choices there are. Use a BoundedTensorSpec."
+        )
+    return int(np.min(low)), int(np.max(spec.maximum))
+
+
+def _one_hot(title: str, values: NDArray, spec: Any) -> NDArray[np.float64]:
+    """1 for each choice that was taken, `[K, n]`, one row for each number of the action."""
+    low, high = _choice_bounds(title, spec)
+    taken = values.reshape(-1).astype(np.int64) - low
+    if taken.size and (taken.min() < 0 or taken.max() > high - low):
+        raise RenderError(
+            f"Panel '{title}': the action {values.tolist()} is outside of the choices {low} to "
+            f"{high} of its spec {spec}."
+        )
+    return np.eye(high - low + 1)[taken]
+
+
+def _draw_choices(
+    title: str, probs: NDArray[np.float64], spec: Any, style: _Style, is_taken: bool = False
+) -> Image:
+    """Draw probabilities `[K, n]`: bars if `K` is 1, and otherwise a table of cells."""
+    low, _ = _choice_bounds(title, spec)
+    labels = style.labels(probs.shape[1], low)
+    if len(probs) != 1:
+        return _draw_cells(title, probs, labels, style, is_taken)
+    count = probs.shape[1]
+    marked = int(np.nanargmax(probs[0])) if np.isfinite(probs).any() else None
+    notes = None
+    if is_taken and marked is not None:
+        notes = [[labels[i] if i == marked else "" for i in range(count)]]
+    chart = BarChart(
+        probs,
+        labels=labels,
+        y_range=(0.0, 1.0),
+        annotate_format=style.annotate_format,
+        tracks=np.tile([0.0, 1.0], (count, 1)),
+        marked=marked,
+        notes=notes,
+        y_ticks=not is_taken,
+    )
+    return chart.draw(title, style.size)
+
+
+def _draw_cells(
+    title: str,
+    probs: NDArray[np.float64],
+    labels: tuple[str, ...],
+    style: _Style,
+    is_taken: bool,
+) -> Image:
+    """A table: a row for each number of the action, a column for each choice."""
+    sheet = Sheet(
+        style.size,
+        title,
+        x=category_axis(labels),
+        y=category_axis([str(i) for i in range(len(probs))]),
+        downward=True,
+        grid=False,
+    )
+    panel = open_panel(sheet)
+    rows, columns = probs.shape
+    x = panel.x_pixels(np.arange(columns + 1) - 0.5)
+    y = panel.y_pixels(np.arange(rows + 1) - 0.5)
+    gap = 1 if min(np.diff(x).min(), np.diff(y).min()) > 4 else 0
+    best = np.nan_to_num(probs, nan=-1.0).argmax(axis=1)
+    for i in range(rows):
+        for j in range(columns):
+            is_best = j == best[i]
+            strength = 0.06 + 0.94 * float(np.nan_to_num(probs[i, j]))
+            color = theme.tint(theme.series_color(0), strength)
+            if is_taken and is_best:
+                color = theme.CHOSEN
+            box = (float(x[j]) + gap, float(y[i]) + gap, float(x[j + 1]), float(y[i + 1]))
+            panel.canvas.rect(*box, color)
+            if is_best and not is_taken:
+                radius = min(box[2] - box[0], box[3] - box[1]) * 0.18
+                middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+                panel.canvas.dot(*middle, radius, theme.CHOSEN)
+    return Image(panel.canvas.pixels, title)
+
+
+# Continuous actions -------------------------------------------------------------------------------
+
+
+def _fitting(title: str, action: Any, spec: Any) -> NDArray[np.float64]:
+    """The first action of a batch, in the shape of its spec."""
+    shape = tuple(spec.shape)
+    values = first(to_numpy(action).astype(np.float64), len(shape))
+    if values.shape != shape:
+        raise RenderError(
+            f"Panel '{title}': the action has the shape {list(values.shape)} behind its batch "
+            f"dimensions, but its spec {spec} has {list(shape)}."
+        )
+    return values
+
+
+def _bounds(spec: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper bounds of the numbers of an action, `[D]`; infinite where there are none."""
+    size = int(np.prod(tuple(spec.shape)))
+    low = np.asarray(getattr(spec, "minimum", -np.inf), np.float64)
+    high = np.asarray(getattr(spec, "maximum", np.inf), np.float64)
+    low = np.broadcast_to(low, tuple(spec.shape)).reshape(size)
+    high = np.broadcast_to(high, tuple(spec.shape)).reshape(size)
+    low = np.where(low <= -_UNBOUNDED, -np.inf, low)
+    return low, np.where(high >= _UNBOUNDED, np.inf, high)
+
+
+def _share_axis(low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
+    """Whether all bounds can be read on one axis."""
+    span = high - low
+    return bool(high.max() - low.min() <= _UNEQUAL * max(span.min(), 1e-12))
+
+
+def _draw_numbers(title: str, values: NDArray[np.float64], spec: Any, style: _Style) -> Image:
+    """Bars `[D]` on tracks as long as the bounds."""
+    low, high = _bounds(spec)
+    chart = BarChart(
+        values[None],
+        labels=style.labels(len(values)),
+        annotate_format=style.annotate_format,
+    )
+    if len(values) and np.isfinite(low).all() and np.isfinite(high).all():
+        if _share_axis(low, high):
+            chart.y_range = (float(low.min()), float(high.max()))
+            chart.tracks = np.stack([low, high], axis=1)
+        else:
+            chart.notes = [[formatted(float(v), style.annotate_format or "%.2f") for v in values]]
+            chart.values = ((values - low) / np.maximum(high - low, 1e-12))[None]
+            chart.y_range = (0.0, 1.0)
+            chart.tracks = np.tile([0.0, 1.0], (len(values), 1))
+            chart.y_ticks = False
+    return chart.draw(title, style.size)
+
+
+_Ends = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def _visible_ends(curves: Density, ends: _Ends) -> _Ends:
+    """The bounds, or the ends of the curve where there is no bound."""
+    low = np.where(np.isfinite(ends[0]), ends[0], curves.x[0])
+    high = np.where(np.isfinite(ends[1]), ends[1], curves.x[-1])
+    return low, np.maximum(high, low + 1e-12)
+
+
+def _draw_density(title: str, curves: Density, ends: _Ends, style: _Style) -> Image:
+    """One density as a filled curve, with a line and a number at its mode."""
+    low, high = _visible_ends(curves, ends)
+    em = style.size.em(theme.SCOPE_SIZE)
+    sheet = Sheet(
+        style.size,
+        title,
+        x=linear_axis(*value_range(np.array([low[0], high[0]]))),
+        head=round(1.6 * em),
+    )
+    panel = open_panel(sheet)
+    mode = float(panel.x_pixels(curves.mode[0]))
+    _draw_hill(panel, curves, 0, panel.plot.bottom, panel.plot.top + sheet.head)
+    hair = max(1.0, 0.5 * style.size.unit)
+    panel.canvas.rect(
+        mode - hair, panel.plot.top + sheet.head, mode + hair, panel.plot.bottom, theme.CHOSEN
+    )
+    if style.annotate_format:
+        text = formatted(float(curves.mode[0]), style.annotate_format)
+        half = 0.32 * em * len(text)
+        x = min(max(mode, panel.plot.left + half), panel.plot.right - half)
+        y = panel.plot.top + sheet.head - 0.4 * em
+        panel.canvas.text(x, y, text, em, theme.INK, "mb")
+    return Image(panel.canvas.pixels, title)
+
+
+def _draw_density_rows(title: str, curves: Density, ends: _Ends, style: _Style) -> Image:
+    """A row for each density, on a track as long as its bounds, with a line at its mode."""
+    low, high = _visible_ends(curves, ends)
+    size = curves.x.shape[1]
+    if _share_axis(low, high):
+        axis = linear_axis(*value_range(np.array([low.min(), high.max()])))
+    else:
+        span = high - low
+        curves = Density(
+            (curves.x - low) / span, curves.height, (curves.mode - low) / span, curves.is_exact
+        )
+        low, high = np.zeros(size), np.ones(size)
+        axis = Axis(0.0, 1.0, (0.0, 1.0), ("min", "max"))
+    sheet = Sheet(
+        style.size, title, x=axis, y=category_axis(style.labels(size)), downward=True, grid=False
+    )
+    panel = open_panel(sheet)
+    edges = panel.y_pixels(np.arange(size + 1) - 0.5)
+    gap = max(1.0, 0.12 * float(edges[1] - edges[0]))
+    hair = max(0.5, 0.4 * style.size.unit)
+    for i in range(size):
+        top, bottom = float(edges[i]) + gap, float(edges[i + 1])
+        left, right = float(panel.x_pixels(low[i])), float(panel.x_pixels(high[i]))
+        panel.canvas.rect(left, top, right, bottom, theme.TRACK)
+        _draw_hill(panel, curves, i, bottom, top)
+        mode = float(panel.x_pixels(curves.mode[i]))
+        mode = min(max(mode, left + hair), right - hair)
+        panel.canvas.rect(mode - hair, top, mode + hair, bottom, theme.CHOSEN)
+    return Image(panel.canvas.pixels, title)
+
+
+def _draw_hill(panel: Panel, curves: Density, index: int, bottom: float, top: float) -> None:
+    """Fill a density between two heights in pixels, with a line along it."""
+    x = panel.x_pixels(curves.x[:, index])
+    y = bottom - curves.height[:, index] * (bottom - top)
+    ridge = np.stack([x, y], axis=1)
+    base = np.array([[x[-1], bottom], [x[0], bottom]])
+    color = theme.series_color(0)
+    panel.canvas.area(np.concatenate([ridge, base]), theme.tint(color, 0.35))
+    panel.canvas.line(ridge, color, max(1.0, 0.7 * panel.sheet.size.unit))

@@ -1,0 +1,185 @@
+"""A drawing surface: rectangles, lines, areas, dots, text and pictures on an RGB array.
+
+OpenCV draws, on the pixels themselves and with positions finer than a pixel. That was measured to
+be the fastest of what comes with the package: matplotlib's Agg surface takes 0.4 ms for the copy of
+its result alone.
+
+Positions are in pixels, `x` to the right and `y` down; (0, 0) is the corner of the first pixel and
+(0.5, 0.5) its centre. Whatever lies outside is cut off.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from alf.summary.render.text import TextMask, text_mask
+from alf.summary.render.theme import PAPER, Color
+
+_SHIFT = 6
+_SCALE = 1 << _SHIFT
+_FAR = 1 << 14
+"""Positions further out are pulled back to here: OpenCV counts in 32 bits, with fractions."""
+
+
+class Canvas:
+    """Draws on `pixels` in place.
+
+    Args:
+        pixels: uint8 `[H, W, 3]`, contiguous and writable.
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8]):
+        self.pixels = pixels
+
+    @classmethod
+    def blank(cls, width: int, height: int, color: Color = PAPER) -> Canvas:
+        """A new canvas of one colour."""
+        pixels = np.empty((height, width, 3), np.uint8)
+        pixels[:] = color
+        return cls(pixels)
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return self.pixels.shape[1]
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return self.pixels.shape[0]
+
+    def rect(self, left: float, top: float, right: float, bottom: float, color: Color) -> None:
+        """Fill a rectangle; its edges are rounded to whole pixels, so that they are sharp."""
+        x0, y0, x1, y1 = (round(_near(v)) for v in (left, top, right, bottom))
+        if x1 > x0 and y1 > y0:
+            cv2.rectangle(self._any, (x0, y0), (x1 - 1, y1 - 1), color, cv2.FILLED)
+
+    def line(self, points: ArrayLike, color: Color, width: float = 1.0) -> None:
+        """Draw a smooth line through `points` `[N, 2]`, `width` pixels wide."""
+        fixed = _fixed(points)
+        if len(fixed) > 1:
+            cv2.polylines(
+                self._any, [fixed], False, color, max(1, round(width)), cv2.LINE_AA, _SHIFT
+            )
+
+    def area(self, points: ArrayLike, color: Color) -> None:
+        """Fill the polygon with the corners `points` `[N, 2]`."""
+        fixed = _fixed(points)
+        if len(fixed) > 2:
+            cv2.fillPoly(self._any, [fixed], color, cv2.LINE_AA, _SHIFT)
+
+    def dot(self, x: float, y: float, radius: float, color: Color) -> None:
+        """Fill a circle."""
+        ((cx, cy),) = _fixed([(x, y)])
+        cv2.circle(
+            self._any,
+            (int(cx), int(cy)),
+            round(radius * _SCALE),
+            color,
+            cv2.FILLED,
+            cv2.LINE_AA,
+            _SHIFT,
+        )
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        pixels: int,
+        color: Color,
+        anchor: str = "lb",
+        bold: bool = False,
+    ) -> None:
+        """Write one line.
+
+        Args:
+            x: where the anchor is.
+            y: where the anchor is.
+            text: what to write.
+            pixels: size of the em.
+            color: of the letters.
+            anchor: `l`, `m` or `r` of the line, then `t` (top of capitals), `m` (their middle) or
+                `b` (baseline).
+            bold: whether to take the bold face.
+        """
+        mask = text_mask(text, pixels, bold)
+        start = round(x - {"l": 0.0, "m": 0.5, "r": 1.0}[anchor[0]] * mask.advance)
+        baseline = round(y + {"t": 1.0, "m": 0.5, "b": 0.0}[anchor[1]] * mask.cap_height)
+        self._blend(mask.alpha, start + mask.left, baseline + mask.top, color)
+
+    def text_up(
+        self, x: float, y: float, text: str, pixels: int, color: Color, anchor: str = "mm"
+    ) -> None:
+        """Write one line that reads upwards.
+
+        Args:
+            x: where the anchor is.
+            y: where the anchor is.
+            text: what to write.
+            pixels: size of the em.
+            color: of the letters.
+            anchor: `m` (middle of capitals) or `r` (baseline), then where `y` is: `t` at the end of
+                the line, `m` in its middle, `b` at its start.
+        """
+        mask = text_mask(text, pixels)
+        height, width = mask.alpha.shape[:2]
+        baseline = round(x + {"m": 0.5, "r": 0.0}[anchor[0]] * mask.cap_height)
+        start = round(y + {"t": 1.0, "m": 0.5, "b": 0.0}[anchor[1]] * mask.advance)
+        turned = np.rot90(mask.alpha)
+        self._blend(turned, baseline + mask.top, start - mask.left - width, color)
+        assert turned.shape[:2] == (width, height)
+
+    def picture(self, left: int, top: int, picture: NDArray[np.uint8]) -> None:
+        """Put an RGB `picture` `[h, w, 3]` with its corner at (`left`, `top`)."""
+        clip = self._clip(left, top, picture.shape[1], picture.shape[0])
+        if clip is not None:
+            target, source = clip
+            self.pixels[target] = picture[source]
+
+    @property
+    def _any(self) -> Any:
+        # OpenCV's own annotations do not accept a numpy array of a given type.
+        return self.pixels
+
+    def _blend(self, alpha: NDArray[np.int32], left: int, top: int, color: Color) -> None:
+        clip = self._clip(left, top, alpha.shape[1], alpha.shape[0])
+        if clip is None:
+            return
+        target, source = clip
+        below = self.pixels[target]
+        # (255 * b + a * (c - b)) / 255, rounded, in whole numbers.
+        mixed = np.subtract(color, below, dtype=np.int32)
+        mixed *= alpha[source]
+        mixed += 127
+        mixed //= 255
+        mixed += below
+        self.pixels[target] = mixed
+
+    def _clip(
+        self, left: int, top: int, width: int, height: int
+    ) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
+        """Where a picture lies on the canvas and which part of it is seen; `None` if nothing is."""
+        x0, y0 = max(left, 0), max(top, 0)
+        x1, y1 = min(left + width, self.width), min(top + height, self.height)
+        if x1 <= x0 or y1 <= y0:
+            return None
+        target = (slice(y0, y1), slice(x0, x1))
+        return target, (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+
+
+def _near(value: float) -> float:
+    return min(max(value, -_FAR), _FAR)
+
+
+def _fixed(points: ArrayLike) -> NDArray[np.int32]:
+    """`points` `[N, 2]` in OpenCV's fixed point; it counts from the centre of a pixel."""
+    near = np.clip(np.asarray(points, np.float64), -_FAR, _FAR)
+    return np.round((near - 0.5) * _SCALE).astype(np.int32)
+
+
+__all__ = ["Canvas", "TextMask"]

@@ -1,0 +1,88 @@
+"""Text as masks: set once by Pillow in the DejaVu face that comes with matplotlib, then cached."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageFont
+
+ELLIPSIS = "…"
+
+
+@dataclass(frozen=True, eq=False)
+class TextMask:
+    """One line of text.
+
+    Attributes:
+        alpha: coverage, int32 `[h, w, 1]` in [0, 255].
+        left: pixels from the start of the line to the mask, negative where a letter leans out.
+        top: pixels from the baseline to the mask, negative upwards.
+        advance: width of the line in pixels.
+        cap_height: height of a capital letter in pixels, the same for all texts of a size.
+    """
+
+    alpha: NDArray[np.int32]
+    left: int
+    top: int
+    advance: int
+    cap_height: int
+
+
+@functools.lru_cache(maxsize=64)
+def _font(pixels: int, bold: bool) -> ImageFont.FreeTypeFont:
+    face = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / face
+    return ImageFont.truetype(path, pixels, layout_engine=ImageFont.Layout.BASIC)
+
+
+@functools.lru_cache(maxsize=8192)
+def text_mask(text: str, pixels: int, bold: bool = False) -> TextMask:
+    """Set one line of `text` with an em of `pixels`; letters that the face lacks become boxes."""
+    font = _font(pixels, bold)
+    mask, (left, top) = font.getmask2(text, mode="L", anchor="ls")
+    # Pillow says nothing of this type; it yields its bytes.
+    coverage: Any = mask
+    width, height = mask.size
+    alpha = np.frombuffer(bytes(coverage), np.uint8).reshape(height, width, 1).astype(np.int32)
+    alpha.setflags(write=False)
+    return TextMask(alpha, left, top, text_width(text, pixels, bold), cap_height(pixels, bold))
+
+
+@functools.lru_cache(maxsize=8192)
+def text_width(text: str, pixels: int, bold: bool = False) -> int:
+    """Width of a line in pixels, rounded up."""
+    return int(np.ceil(_font(pixels, bold).getlength(text)))
+
+
+@functools.lru_cache(maxsize=64)
+def cap_height(pixels: int, bold: bool = False) -> int:
+    """Height of a capital letter in pixels."""
+    return -int(_font(pixels, bold).getbbox("H", anchor="ls")[1])
+
+
+@functools.lru_cache(maxsize=4096)
+def elided(text: str, pixels: int, room: int, bold: bool = False) -> str:
+    """`text`, with its middle left out as far as needed to fit into `room` pixels.
+
+    The start says what a name belongs to and the end what it is, so both stay. `""` if not even the
+    dots fit.
+    """
+    if text_width(text, pixels, bold) <= room:
+        return text
+    low, high = 0, len(text)
+    best = ""
+    while low < high:
+        keep = (low + high) // 2
+        tail = keep // 2
+        candidate = text[: keep - tail] + ELLIPSIS + (text[len(text) - tail :] if tail else "")
+        if text_width(candidate, pixels, bold) <= room:
+            best, low = candidate, keep + 1
+        else:
+            high = keep
+    return best
