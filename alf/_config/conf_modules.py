@@ -63,11 +63,3 @@ def remove_paths(paths: Iterable[str]) -> None:
     for path in paths:
         if path in sys.path:
             sys.path.remove(path)
-
-
-def holds(module_name: str, qualified_name: str) -> bool:
-    """Whether an imported module has an object of this name at its top level or in its classes."""
-    found: object = sys.modules.get(module_name)
-    for part in qualified_name.split("."):
-        found = getattr(found, part, None)
-    return found is not None

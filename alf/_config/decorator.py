@@ -1,6 +1,7 @@
 """`configurable`: a function or class whose parameters can be set by name."""
 
 import functools
+import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, cast, overload
 
@@ -94,6 +95,11 @@ def _decorate_class(
 ) -> type[Any]:
     constructor = _constructor(cls)
     function = getattr(cls, constructor)
+    if function is not object.__init__ and not hasattr(inspect.unwrap(function), "__globals__"):
+        raise ConfigError(
+            f"{caller()}: {cls.__qualname__} is written in C and cannot be made configurable. "
+            "Make a function that builds it configurable instead."
+        )
     definition = describe(cls, function, name, whitelist, blacklist, retired)
     CURRENT.store.define(definition, caller())
     if definition.parameters:  # a dataclass decorator above us must find the class untouched
@@ -113,24 +119,19 @@ def _wrap_constructor(cls: type[Any], attribute: str, definition: Definition) ->
     if isinstance(own, staticmethod):
         own = cast("staticmethod[Any, Any]", own).__func__
     if own is None:
+        base: Callable[..., Any] = getattr(cls, attribute)
 
-        @functools.wraps(getattr(cls, attribute))
+        @functools.wraps(base)
         def inherited(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return getattr(super(cls, self), attribute)(*args, **kwargs)
+            return getattr(cast(Any, super(cls, self)), attribute)(*args, **kwargs)
 
-        @functools.wraps(getattr(cls, attribute))
+        @functools.wraps(base)
         def inherited_new(kind: Any, *args: Any, **kwargs: Any) -> Any:
-            return getattr(super(cls, kind), attribute)(kind, *args, **kwargs)
+            return getattr(cast(Any, super(cls, kind)), attribute)(kind, *args, **kwargs)
 
         own = inherited if attribute == "__init__" else inherited_new
     wrapped = _wrap(own, definition)
-    try:
-        setattr(cls, attribute, staticmethod(wrapped) if attribute == "__new__" else wrapped)
-    except TypeError as error:
-        raise ConfigError(
-            f"{caller()}: {definition.full_name} is written in C and cannot be made configurable. "
-            "Make a function that builds it configurable instead."
-        ) from error
+    setattr(cls, attribute, staticmethod(wrapped) if attribute == "__new__" else wrapped)
 
 
 def _wrap(function: Callable[..., Any], definition: Definition) -> Callable[..., Any]:

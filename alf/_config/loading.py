@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from alf._config.conf_modules import LoadedConf, register
+from alf._config.conf_modules import LoadedConf, forget, register
 from alf._config.origin import Origin, caller, calling_frame
 from alf._config.recording import recorded_conf_path
 from alf._config.store import current
@@ -88,7 +88,7 @@ def _load(path: str) -> LoadedConf:
         _execute(code, module)
     except BaseException:
         store.loaded.pop(path, None)
-        sys.modules.pop(name, None)
+        forget({name: module})
         raise
     return conf
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import Any, cast
 
 from alf.errors import ConfigError
 
@@ -87,7 +87,7 @@ def parse_value(name: str, text: str) -> Override:
         if _BARE_WORD.fullmatch(text):
             return Override(text, repr(text))
         raise ConfigError(
-            f"--conf_param '{name}': {text!r} is not a Python value ({error}). {_advice(name, text)}"
+            f"--conf_param '{name}': {text!r} is no Python value ({error}). {_advice(name, text)}"
         ) from error
     _refuse_dangerous(name, text, tree)
     return Override(_evaluate(name, text, tree), _insertable(text, tree))
@@ -207,12 +207,11 @@ def _names_for(tree: ast.Expression) -> dict[str, Any]:
 
 def _source(value: Any) -> str:
     """Python text for a value; like `repr`, but right for infinities, `nan` and empty sets."""
-    writer = _WRITERS.get(
-        type(value)
-    )  # exactly: an enum or a subclass of `int` would read back as less
+    # By exact type: an enum, or a subclass of `int`, would read back as less than it is.
+    writer = _WRITERS.get(cast("type[object]", type(value)))
     if writer is None:
         raise ConfigError(
-            f"{value!r} of type {type(value).__name__} cannot be written into a config file so that "
+            f"{value!r} of type {type(value).__name__} cannot be written into a conf so that "
             "it reads back equal. Use numbers, text, tuples, lists and dicts, or an expression."
         )
     return writer(value)

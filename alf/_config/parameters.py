@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from alf._config.origin import modules_being_executed
 from alf.errors import ConfigError
 
 
@@ -61,6 +62,7 @@ class Definition:
         parameters: by short name, also those that refuse to be set.
         positional: names that a call can fill by position, in order, `self` included.
         retired: parameters that are no more, and what to do instead.
+        defined_by: the module whose import made this definition; `None` for one made later.
     """
 
     full_name: str
@@ -68,6 +70,7 @@ class Definition:
     parameters: dict[str, Parameter]
     positional: tuple[str, ...] = ()
     retired: Mapping[str, str] = field(default_factory=dict[str, str])
+    defined_by: str | None = None
 
     def missing(self, positional_count: int, keywords: Collection[str]) -> list[str]:
         """The settable parameters that a call of this shape does not pass."""
@@ -127,7 +130,8 @@ def describe(
     for gone, lesson in retired.items():
         parameters[gone] = Parameter(f"{full_name}.{gone}", refusal=lesson)
     identity = (owner.__module__, owner.__qualname__)
-    return Definition(full_name, identity, parameters, tuple(positional), retired)
+    defined_by = next(iter(modules_being_executed()), None)
+    return Definition(full_name, identity, parameters, tuple(positional), retired, defined_by)
 
 
 def _refusal(name: str, whitelist: Collection[str], blacklist: Collection[str]) -> str | None:

@@ -168,10 +168,22 @@ def _hoist_futures(source: str) -> tuple[list[str], str]:
     for node in tree.body:
         if not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
             continue
+        _require_own_lines(node, tree)
         futures.append(ast.unparse(node))
         for number in range(node.lineno - 1, node.end_lineno or node.lineno):
             lines[number] = _MOVED + lines[number]
     return futures, "".join(lines)
+
+
+def _require_own_lines(node: ast.stmt, tree: ast.Module) -> None:
+    for other in tree.body:
+        if other is not node and (
+            other.lineno == node.end_lineno or other.end_lineno == node.lineno
+        ):
+            raise ConfigError(
+                f"The conf cannot be recorded: line {node.lineno} holds a 'from __future__' import "
+                "and something else. Give the import a line of its own."
+            )
 
 
 def _physical_lines(source: str) -> list[str]:
@@ -203,7 +215,7 @@ def _end_of_futures(text: str) -> int:
 
 
 def _take_conf_path(rest: str) -> tuple[Path | None, str | None]:
-    """The recorded path, and the conf below it; `None` for the conf if this file was never recorded."""
+    """The recorded path, and the conf below it; the conf is `None` in a file never recorded."""
     line, newline, body = rest.partition("\n")
     if not line.startswith(_CONF):
         return None, None
@@ -256,8 +268,8 @@ def _verify(text: str, overrides: Mapping[str, Override], conf_source: str) -> N
     back = parse_recorded(text, "alf_config.py")
     if back.conf_source != conf_source:
         raise ConfigError(
-            "The conf cannot be recorded word for word. Write each 'from __future__' import on a "
-            "line of its own."
+            f"The conf cannot be recorded word for word: a line in it starts with {_MOVED!r}. "
+            "Change that comment."
         )
     for name, override in overrides.items():
         read = back.overrides.get(name)

@@ -31,7 +31,7 @@ def config(
             or a dict from parameter name to value. A name is any unambiguous ending of
             `package.module.Class.parameter`.
         mutable: whether a later call may set other values.
-        raise_if_used: whether it is an error if a parameter was already used, so that the value comes too late.
+        raise_if_used: whether it is an error if a parameter was already used.
         kwargs: parameter -> value, with a prefix.
 
     Raises:
@@ -61,7 +61,8 @@ def _assign_all(
 ) -> None:
     store = current()
     for name in modules_being_executed():
-        store.conf_modules.setdefault(name, sys.modules.get(name))
+        if name in sys.modules:
+            store.conf_modules[name] = sys.modules[name]
     resolved = {name: store.resolve(name, origin) for name in values}
     before = {full: store.settings.get(full) for full in resolved.values()}
     try:

@@ -3,6 +3,7 @@
 There is one current store. `isolated` puts a fresh one in its place for a while.
 """
 
+import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -366,5 +367,5 @@ def isolated() -> Generator[ConfigStore]:
 def _adopt(outer: ConfigStore, definitions: Mapping[str, Definition]) -> None:
     """Keep what modules defined that were imported inside and stay imported."""
     for name, definition in definitions.items():
-        if name not in outer.definitions and conf_modules.holds(*definition.identity):
+        if name not in outer.definitions and definition.defined_by in sys.modules:
             outer.define(definition, COMMAND_LINE)
