@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from alf.data_structures import StepType, TimeStep, time_step_spec
+from alf.data_structures import TimeStep, time_step_spec
 from alf.errors import EnvError
-from alf.nest import flatten, map_structure
+from alf.nest import flatten, map_structure, pack_sequence_as
 from alf.tensor_specs import TensorSpec, numpy_dtype
 
 Array = npt.NDArray[Any]
@@ -202,52 +202,47 @@ class AlfEnvironment(abc.ABC):
     def _action_arrays(self, action: Any) -> list[Array]:
         """The leaves `[B, ...]` of an action as arrays of the specs' dtypes.
 
+        They may share the memory of `action`.
+
         Raises:
             EnvError: if the number of leaves or the batch size is not ours.
         """
         leaves = [action] if isinstance(action, torch.Tensor) else flatten(action)
-        if len(leaves) != len(self._action_dtypes) or any(
-            leaf.shape[:1] != (self._batch_size,) for leaf in leaves
-        ):
-            shapes = map_structure(lambda leaf: tuple(leaf.shape), action)
-            raise EnvError(
-                f"{self._name}: an action of shapes {shapes} does not fit the action spec "
-                f"{self._action_spec} with a batch of {self._batch_size}"
-            )
-        return [
-            leaf.detach().cpu().numpy().astype(dtype, copy=False)
-            for leaf, dtype in zip(leaves, self._action_dtypes, strict=True)
-        ]
+        arrays = [_as_array(leaf) for leaf in leaves]
+        if len(arrays) != len(self._action_dtypes):
+            raise self._misfit(action)
+        for i, dtype in enumerate(self._action_dtypes):
+            if arrays[i].shape[:1] != (self._batch_size,):
+                raise self._misfit(action)
+            if arrays[i].dtype != dtype:
+                arrays[i] = arrays[i].astype(dtype)
+        return arrays
+
+    def _misfit(self, action: Any) -> EnvError:
+        shapes = map_structure(lambda leaf: tuple(leaf.shape), action)
+        return EnvError(
+            f"{self._name}: an action of shapes {shapes} does not fit the action spec "
+            f"{self._action_spec} with a batch of {self._batch_size}"
+        )
+
+    def _prev_action(self, arrays: Sequence[Array], is_first: Array | None) -> Any:
+        """Fresh tensors of an action, with zeros where a new episode starts.
+
+        Args:
+            arrays: what `_action_arrays` gave.
+            is_first: bool `[B]`, or `None` if no episode starts.
+        """
+        leaves: list[torch.Tensor] = []
+        for array in arrays:
+            copy = array.copy()
+            if is_first is not None:
+                copy[is_first] = 0
+            leaves.append(torch.from_numpy(copy))
+        spec = self._action_spec
+        return leaves[0] if isinstance(spec, TensorSpec) else pack_sequence_as(spec, leaves)
 
 
-def as_prev_action(action: Any, is_first: Array | Sequence[bool]) -> Any:
-    """A copy of an action on the CPU, with zeros where a new episode starts.
-
-    Args:
-        action: nest of `[B, ...]` tensors.
-        is_first: bool `[B]`.
-    """
-    rows = np.flatnonzero(is_first)
-    if isinstance(action, torch.Tensor):
-        return _copy_with_zeros(action, rows)
-    return map_structure(lambda leaf: _copy_with_zeros(leaf, rows), action)
-
-
-def _copy_with_zeros(action: torch.Tensor, rows: Array) -> torch.Tensor:
-    copy = action.detach().cpu().clone()
-    if len(rows):
-        copy[torch.from_numpy(rows)] = 0
-    return copy
-
-
-def step_types(done: Array, was_done: Array) -> Array:
-    """Int32 `[B]` step types: `FIRST` after an end, `LAST` at one, else `MID`.
-
-    Args:
-        done: bool `[B]`, which episodes end at this step; false where `was_done`.
-        was_done: bool `[B]`, which ended at the step before.
-    """
-    kinds = np.full(done.shape, StepType.MID, np.int32)
-    kinds += done
-    kinds -= was_done
-    return kinds
+def _as_array(tensor: torch.Tensor) -> Array:
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    return (tensor if tensor.is_cpu else tensor.cpu()).numpy()

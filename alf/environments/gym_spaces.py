@@ -168,6 +168,7 @@ class ObservationMap:
         self._paths = [path for path, _ in leaves]
         self._transposed = [image_channel_first and is_image(leaf) for _, leaf in leaves]
         self._dtypes = [numpy_dtype(spec.dtype) for spec in flatten(self.spec)]
+        self._is_plain = self._paths == [()] and not self._transposed[0]
 
     def write(self, observation: Any, arrays: Sequence[Array], row: int) -> None:
         """Copy one observation into row `row` of the leaf arrays `[N, ...]`."""
@@ -179,6 +180,8 @@ class ObservationMap:
 
     def batch(self, observation: Any) -> Any:
         """A nest of fresh, contiguous tensors `[B, ...]` of a batched observation."""
+        if self._is_plain:
+            return torch.from_numpy(np.array(observation, dtype=self._dtypes[0], order="C"))
         leaves = []
         for path, transposed, dtype in zip(
             self._paths, self._transposed, self._dtypes, strict=True
@@ -189,7 +192,8 @@ class ObservationMap:
             if transposed:
                 leaf = leaf.transpose(0, 3, 1, 2)
             leaves.append(torch.from_numpy(np.array(leaf, dtype=dtype, order="C")))
-        return leaves[0] if self._paths == [()] else pack_sequence_as(self.spec, leaves)
+        is_leaf = isinstance(self.spec, TensorSpec)
+        return leaves[0] if is_leaf else pack_sequence_as(self.spec, leaves)
 
 
 class ActionMap:
@@ -252,7 +256,7 @@ def _converter(
     if spec.is_discrete:
         offset = low.astype(dtype)
         if not offset.any():
-            return lambda action: action.astype(dtype)
+            return lambda action: action.astype(dtype, copy=False)
         return lambda action: action.astype(dtype) + offset
     scaled = normalize and _is_finite(spec)
     middle, half = (low + high) / 2, (high - low) / 2

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alf.data_structures import StepType, TimeStep
-from alf.environments.alf_environment import AlfEnvironment, as_prev_action
+from alf.data_structures import TimeStep
+from alf.environments.alf_environment import AlfEnvironment
 from alf.environments.lane import AlfLane, Lane
 from alf.environments.step_arrays import StepArrays
 from alf.errors import AlfError, EnvError
@@ -71,8 +71,7 @@ class InProcessEnvironment(AlfEnvironment):
                 raise
             except Exception as error:
                 raise broken(self, i, f"step({row})", error) from error
-        first = arrays.step_type == StepType.FIRST
-        return arrays.time_step(as_prev_action(action, first))
+        return arrays.time_step(self._prev_action(leaves, arrays.first_rows()))
 
     def _zero_action(self) -> Any:
         return map_structure(lambda spec: spec.zeros((self.batch_size,)), self._action_spec)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alf.data_structures import StepType, TimeStep
+from alf.data_structures import TimeStep
 from alf.environments import environment_worker as worker
-from alf.environments.alf_environment import AlfEnvironment, as_prev_action
+from alf.environments.alf_environment import AlfEnvironment
 from alf.environments.environment_worker import Failure, SharedSteps, WorkerTask
 from alf.environments.in_process_environment import check_state
 from alf.errors import ConfigError, EnvError
@@ -120,13 +120,14 @@ class ProcessEnvironment(AlfEnvironment):
         return self._open.steps.time_step(zeros)
 
     def _step(self, action: Any) -> TimeStep:
-        for array, leaf in zip(self._open.actions, self._action_arrays(action), strict=True):
+        leaves = self._action_arrays(action)
+        for array, leaf in zip(self._open.actions, leaves, strict=True):
             array[...] = leaf
         for index in range(self._num_workers):
             self._send(index, worker.STEP, "step()")
         self._collect("step()")
         steps = self._open.steps
-        return steps.time_step(as_prev_action(action, steps.step_type == StepType.FIRST))
+        return steps.time_step(self._prev_action(leaves, steps.first_rows()))
 
     def _ask(self, request: bytes, call: str, argument: Any = None) -> list[Any]:
         """One request to all workers, and their answers."""

@@ -78,6 +78,11 @@ class StepArrays:
             env_info=_pack(self._env_info_spec, info),
         )
 
+    def first_rows(self) -> Array | None:
+        """Bool `[N]`, which rows hold a `FIRST` step; `None` if none does."""
+        first = self.step_type == StepType.FIRST
+        return first if first.any() else None
+
     def write_first(self, row: int) -> None:
         """Everything but the observation of a `FIRST` step."""
         self.step_type[row] = StepType.FIRST

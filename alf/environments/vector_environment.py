@@ -9,7 +9,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from alf.data_structures import StepType, TimeStep
-from alf.environments.alf_environment import AlfEnvironment, as_prev_action, step_types
+from alf.environments.alf_environment import AlfEnvironment, Array
 from alf.environments.gym_spaces import ActionMap, ObservationMap
 from alf.environments.in_process_environment import check_state
 from alf.environments.lane import as_picture, reward_spec_of
@@ -66,14 +66,17 @@ class VectorEnvironment(AlfEnvironment):
             seed,
         )
         self._env = env
-        self._discount = discount
+        self._mid = np.full(env.num_envs, StepType.MID, np.int32)
+        self._mid_discount = np.full(env.num_envs, discount, np.float32)
         self._done = np.zeros(env.num_envs, bool)
+        self._any_done = False
         self._env_ids = torch.arange(env.num_envs, dtype=torch.int32)
 
     def _reset(self, seed: int | None) -> TimeStep:
         observation, _ = self._env.reset(seed=seed)
         size = self._batch_size
         self._done = np.zeros(size, bool)
+        self._any_done = False
         return TimeStep(
             step_type=torch.full((size,), StepType.FIRST, dtype=torch.int32),
             reward=self._reward_spec.zeros((size,)),
@@ -84,28 +87,41 @@ class VectorEnvironment(AlfEnvironment):
         )
 
     def _step(self, action: Any) -> TimeStep:
-        was_done = self._done
-        env_action = self._actions.to_env(self._action_arrays(action))
+        was_done, any_was_done = self._done, self._any_done
+        arrays = self._action_arrays(action)
+        env_action = self._actions.to_env(arrays)
         try:
             observation, reward, terminated, truncated, _ = self._env.step(env_action)
         except Exception as error:
             raise EnvError(
                 f"{self._name} broke in step({env_action}): {type(error).__name__}: {error}"
             ) from error
-        self._done = done = np.logical_or(terminated, truncated)
-        discount = np.subtract(1, terminated, dtype=np.float32)
-        if self._discount != 1.0:
-            discount[~(done | was_done)] = self._discount
+        self._done = done = terminated | truncated
+        self._any_done = bool(done.any())
         reward = np.array(reward, dtype=np.float32)
-        reward[was_done] = 0
+        if self._any_done or any_was_done:
+            reward[was_done] = 0
+            kinds, discounts = self._ends(done, was_done, terminated)
+        else:
+            kinds, discounts = self._mid.copy(), self._mid_discount.copy()
         return TimeStep(
-            step_type=torch.from_numpy(step_types(done, was_done)),
+            step_type=torch.from_numpy(kinds),
             reward=torch.from_numpy(reward),
-            discount=torch.from_numpy(discount),
+            discount=torch.from_numpy(discounts),
             observation=self._observations.batch(observation),
-            prev_action=as_prev_action(action, was_done),
+            prev_action=self._prev_action(arrays, was_done if any_was_done else None),
             env_id=self._env_ids,
         )
+
+    def _ends(self, done: Array, was_done: Array, terminated: Array) -> tuple[Array, Array]:
+        """Step types and discounts; `done` is false where `was_done`."""
+        kinds = self._mid.copy()
+        kinds[was_done] = StepType.FIRST
+        kinds[done] = StepType.LAST
+        discounts = self._mid_discount.copy()
+        discounts[done | was_done] = 1.0
+        discounts[terminated] = 0.0
+        return kinds, discounts
 
     def render(self) -> npt.NDArray[np.uint8]:
         """A picture `[H, W, 3]` of environment 0; see `AlfEnvironment.render`."""
@@ -130,6 +146,7 @@ class VectorEnvironment(AlfEnvironment):
         check_state(self, len(state["done"]))
         restore(self._env, state["simulator"])
         self._done = np.array(state["done"], bool)
+        self._any_done = bool(self._done.any())
         self._current = TimeStep(*state["time_step"])
 
     def _close(self) -> None:
