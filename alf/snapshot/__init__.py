@@ -16,7 +16,7 @@ from alf.snapshot.lock import hold_root_dir
 from alf.snapshot.records import LeftOut, Package, Snapshot
 from alf.snapshot.store import Store
 from alf.snapshot.taking import describe, take
-from alf.snapshot.working_copy import edited_files
+from alf.snapshot.working_copy import copied_entry, edited_files
 
 __all__ = [
     "LeftOut",
@@ -51,10 +51,10 @@ def tag_checkpoint(root_dir: Path | str, snapshot_id: str, n: int) -> None:
 
 
 def edited(root_dir: Path | str) -> list[str]:
-    """Files of the root dir's copy that differ from the newest snapshot, relative to the root dir.
+    """Files of the root dir's copy that differ from its snapshot, relative to the root dir.
 
     Raises:
         SnapshotError: there is no snapshot, or the store is damaged.
     """
     with Store(root_dir) as store:
-        return list(edited_files(store, store.resolve(None)))
+        return list(edited_files(store, copied_entry(store)))

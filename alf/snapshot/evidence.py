@@ -1,7 +1,7 @@
 """Finds the code that a job really imported from outside the standard library and site-packages.
 
-The evidence is `sys.modules`: it knows editable installs, sibling repositories, `PYTHONPATH`, namespace
-packages and files that were loaded by path, whatever brought them there.
+The evidence is `sys.modules`: it knows editable installs, sibling repositories, `PYTHONPATH`,
+namespace packages and files that were loaded by path, whatever brought them there.
 """
 
 import site
@@ -37,9 +37,11 @@ class Source:
     """A top-level package, module, or some files of one folder, that a snapshot takes.
 
     Attributes:
-        name: the top-level name; with `.py` for a module in a single file; the folder's name for files.
+        name: the top-level name; with `.py` for a module in a single file; the folder's name for
+            files.
         kind: `package`, `module` or `files`, as in `alf.snapshot.records.Package`.
-        roots: the folders that `import` found it in; several only for a namespace package. First wins.
+        roots: the folders that `import` found it in; several only for a namespace package. First
+            wins.
         only: just these files, or empty for everything in the folder.
     """
 
@@ -63,10 +65,7 @@ def loaded_modules(modules: Mapping[str, ModuleType]) -> list[LoadedModule]:
         file = _file_of(module)
         if file is None or is_installed(file) or not file.is_file():
             continue
-        if name in ("__main__", "__mp_main__"):
-            spec = getattr(module, "__spec__", None)
-            name = spec.name if spec is not None else file.stem
-        found.append(LoadedModule(name, file))
+        found.append(LoadedModule(_import_name(name, module, file), file))
     return found
 
 
@@ -114,7 +113,7 @@ def find_sources(
 
 
 def import_root(module: LoadedModule) -> Path | None:
-    """The folder that holds a module's top-level name; None if its file does not lie as its name says."""
+    """The folder that holds a module's top-level name; None if its file has another name."""
     parts = module.name.split(".")
     stem = module.file.name.partition(".")[0]
     if stem == "__init__" and module.file.parent.parts[-len(parts) :] == tuple(parts):
@@ -165,6 +164,14 @@ def _file_of(module: ModuleType) -> Path | None:
         return None
     path = Path(file)
     return path if path.is_absolute() else Path.cwd() / path
+
+
+def _import_name(name: str, module: ModuleType, file: Path) -> str:
+    """The name in `sys.modules`; for the program itself the name it would be imported by."""
+    if name not in ("__main__", "__mp_main__"):
+        return name
+    spec = getattr(module, "__spec__", None)
+    return spec.name if spec is not None else file.stem
 
 
 def _finders_know(module: LoadedModule) -> bool:

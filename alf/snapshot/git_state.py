@@ -1,10 +1,11 @@
-"""The git state of a source tree, read without a git binary: commit, branch, and what differs from it.
+"""The git state of a source tree, read without a git binary: commit, branch, what differs.
 
-The snapshot holds the code itself. This is for people, who want to know which commit a model came from.
+The snapshot holds the code itself. This is for people, who want to know which commit a model came
+from.
 """
 
 import contextlib
-import io
+import difflib
 import os
 import re
 import stat
@@ -17,7 +18,7 @@ from alf.snapshot.pack import BLOB, object_id
 
 _MOST_FILES = 20_000
 _MOST_DIFF_BYTES = 500_000
-_MOST_FILE_BYTES = 1_000_000
+_MOST_FILE_BYTES = 200_000
 
 
 def describe_git(folder: Path) -> dict[str, Any] | None:
@@ -71,42 +72,37 @@ def _describe(repo: Any) -> dict[str, Any]:
 
 def _diff(repo: Any, top: Path, index: Any, head: bytes | None) -> tuple[str, list[str]]:
     """The unified diff from the commit to the files on the disk, and the names of what differs."""
-    from dulwich.patch import write_object_diff
-
     committed = dict(_flat(repo, repo[head].tree, b"")) if head else {}
     names: list[str] = []
-    text = io.BytesIO()
+    parts: list[str] = []
+    size = 0
     for path in sorted({*committed, *index}):
-        new = _on_disk(top, path, index)
         old = committed.get(path)
-        if new == old or (old is not None and stat.S_ISLNK(old[0])):
+        if old is not None and not stat.S_ISREG(old[0]):
             continue
-        name = os.fsdecode(path)
-        names.append(name)
-        if text.tell() > _MOST_DIFF_BYTES or _is_private(repo, top, path, old):
+        new = _on_disk(top, path, index)
+        if new == old or (new is None and path in index and not _is_plain(index[path])):
             continue
-        before = (path, old[0], old[1]) if old else (None, None, None)
-        after = (path, new[0], new[1]) if new else (None, None, None)
-        write_object_diff(text, _WithDisk(repo.object_store, top, path, new), before, after)
-    if text.tell() > _MOST_DIFF_BYTES:
-        text.write(b"(the rest of the diff is left out; the snapshot holds the files)\n")
-    return text.getvalue().decode("utf-8", "replace"), names
+        names.append(os.fsdecode(path))
+        if size < _MOST_DIFF_BYTES:
+            before = repo[old[1]].data if old else b""
+            after = (top / names[-1]).read_bytes() if new else b""
+            parts.append(_file_diff(names[-1], before, after))
+            size += len(parts[-1])
+    if size >= _MOST_DIFF_BYTES:
+        parts.append("(the rest of the diff is left out; the snapshot holds the files)\n")
+    return "".join(parts), names
 
 
-class _WithDisk:
-    """The object store of a repository, and one file as it lies on the disk."""
-
-    def __init__(self, objects: Any, top: Path, path: bytes, new: tuple[int, bytes] | None):
-        self._objects = objects
-        self._file = top / os.fsdecode(path)
-        self._name = new[1] if new else None
-
-    def __getitem__(self, name: bytes) -> Any:
-        from dulwich.objects import Blob
-
-        if name == self._name and name not in self._objects:
-            return Blob.from_string(self._file.read_bytes())
-        return self._objects[name]
+def _file_diff(name: str, before: bytes, after: bytes) -> str:
+    """The diff of one file; one line in its place where a diff would show a secret or no text."""
+    if is_secret_name(name.rpartition("/")[2]) or any(map(holds_private_key, (before, after))):
+        return f"(diff of {name} is left out: may hold a secret)\n"
+    if b"\0" in before + after or len(before) + len(after) > _MOST_FILE_BYTES:
+        return f"(diff of {name} is left out: binary or large)\n"
+    old, new = (text.decode("utf-8", "replace").splitlines(True) for text in (before, after))
+    lines = difflib.unified_diff(old, new, f"a/{name}", f"b/{name}")
+    return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
 
 
 def _flat(repo: Any, tree: bytes, prefix: bytes) -> Iterator[tuple[bytes, tuple[int, bytes]]]:
@@ -124,8 +120,8 @@ def _on_disk(top: Path, path: bytes, index: Any) -> tuple[int, bytes] | None:
     if path not in index:
         return None
     entry = index[path]
-    if not hasattr(entry, "sha") or not stat.S_ISREG(entry.mode):
-        return None  # a merge conflict, a submodule, a link
+    if not _is_plain(entry):
+        return None
     try:
         status = (top / os.fsdecode(path)).lstat()
     except OSError:
@@ -143,23 +139,17 @@ def _on_disk(top: Path, path: bytes, index: Any) -> tuple[int, bytes] | None:
     return entry.mode, blob
 
 
+def _is_plain(entry: Any) -> bool:
+    """Whether an index entry is a file, and not a submodule, a link or a merge conflict."""
+    return hasattr(entry, "sha") and stat.S_ISREG(entry.mode)
+
+
 def _seconds(time: Any) -> int:
     """Index times are seconds, or (seconds, nanoseconds); the result is in nanoseconds."""
     if isinstance(time, tuple):
         seconds, nanoseconds = time  # pyright: ignore[reportUnknownVariableType]
         return int(seconds) * 1_000_000_000 + int(nanoseconds)  # pyright: ignore[reportUnknownArgumentType]
     return int(float(time) * 1_000_000_000)
-
-
-def _is_private(repo: Any, top: Path, path: bytes, old: tuple[int, bytes] | None) -> bool:
-    """Whether a diff of this file may show a secret, before or after, or would be too long to read."""
-    file = top / os.fsdecode(path)
-    if is_secret_name(file.name):
-        return True
-    versions: list[bytes] = [repo[old[1]].data] if old else []
-    with contextlib.suppress(OSError):
-        versions.append(file.read_bytes())
-    return any(len(v) > _MOST_FILE_BYTES or holds_private_key(v) for v in versions)
 
 
 def _without_credentials(url: str) -> str:

@@ -1,7 +1,7 @@
-"""Runs a module with the code of a snapshot, in a process of its own, and proves that it is that code.
+"""Runs a module with the code of a snapshot, in its own process, and proves that it is that code.
 
-Two versions of a package in one process mix sooner or later, so there is always a second process. It sees
-the root dir alone on `PYTHONPATH`, and `-P` keeps the current folder off its path.
+Two versions of a package in one process mix sooner or later, so there is always a second process.
+It sees the root dir alone on `PYTHONPATH`, and `-P` keeps the current folder off its path.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from types import FrameType, ModuleType
 from alf.errors import SnapshotError
 from alf.snapshot.capture import PACKAGES_FOLDER
 from alf.snapshot.store import Entry, Store
-from alf.snapshot.working_copy import drop_bytecode, export_files, heal
+from alf.snapshot.working_copy import copied_entry, drop_bytecode, export_files, heal
 
 ROOT_VARIABLE = "ALF_SNAPSHOT"
 ID_VARIABLE = "ALF_SNAPSHOT_ID"
@@ -60,13 +61,14 @@ def run_with_snapshot(
     Raises:
         SnapshotError: there is no such snapshot, it is damaged, or it cannot be started.
     """
-    root = Path(os.path.abspath(root_dir))
+    root = Path(root_dir).absolute()
     with Store(root) as store, contextlib.ExitStack() as stack:
-        entry = store.resolve(snapshot_id)
         if snapshot_id is None:
             heal(store)
+            entry = copied_entry(store)
             code = root
         else:
+            entry = store.resolve(snapshot_id)
             code = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="alf_snapshot_")))
             export_files(store, entry, code)
         names = _import_names(store, entry)
@@ -86,11 +88,12 @@ def run_with_snapshot(
 def child_environment(code: Path, snapshot_id: str, names: Iterable[str]) -> dict[str, str]:
     """The environment of the child.
 
-    The user's own `PYTHONPATH` is dropped on purpose: it would let today's packages stand in for one
-    that is missing in the snapshot, and nobody would notice. Bytecode is not written: Python takes a
-    `.pyc` for current where size and second of the source agree, so an edit could be run without
-    its effect; and the copy stays as clean as the store. (`PYTHONPYCACHEPREFIX` would do the same, but
-    also hide the bytecode of every installed package, and cost seconds at each start.)
+    The user's own `PYTHONPATH` is dropped on purpose: it would let today's packages stand in for
+    one that is missing in the snapshot, and nobody would notice. Bytecode is not written: Python
+    takes a `.pyc` for current where size and second of the source agree, so an edit could be run
+    without its effect; and the copy stays as clean as the store. (`PYTHONPYCACHEPREFIX` would do
+    the same, but also hide the bytecode of every installed package, and cost seconds at each
+    start.)
 
     Args:
         code: the folder with the packages of the snapshot.
@@ -131,8 +134,7 @@ def prove() -> Proof | None:
             found.setdefault(name, place)
         if name not in found:
             raise SnapshotError(
-                f"'{name}' is a package of the snapshot, and nothing of that name is found in '{root}'."
-                f" `alf snapshot restore newest --root_dir {root}` brings it back."
+                f"'{name}' is a package of the snapshot, and nothing of that name is in '{root}'. `alf snapshot restore newest --root_dir {root}` brings it back."
             )
     return Proof(root, os.environ.get(ID_VARIABLE, ""), found)
 
@@ -165,9 +167,9 @@ def _module_places(module: ModuleType) -> Iterator[Path]:
 
 def _elsewhere(name: str, place: Path, root: Path) -> str:
     return (
-        f"'{name}' should come from the snapshot in '{root}' and comes from '{place}'. Something puts"
-        f" that folder before the snapshot on the import path: look for a .pth file or an import hook of"
-        f" an editable install of '{name}', and uninstall it for this run (pip uninstall {name})."
+        f"'{name}' should come from the snapshot in '{root}' and comes from '{place}'. Something"
+        " puts that folder before the snapshot on the import path: look for a .pth file or an import"
+        f" hook of an editable install, and uninstall it for this run (pip uninstall {name})."
     )
 
 
@@ -196,6 +198,8 @@ def _wait(child: "subprocess.Popen[bytes]") -> int:
 
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []  # Python delivers signals to the main thread, whoever that belongs to
     before = {number: signal.signal(number, forward) for number in numbers}
     try:
         code = child.wait()
@@ -206,7 +210,7 @@ def _wait(child: "subprocess.Popen[bytes]") -> int:
 
 
 def _has_terminal() -> bool:
-    """Whether this process is in the foreground of a terminal, where Ctrl-C reaches the child too."""
+    """Whether this process is in a terminal's foreground, where Ctrl-C reaches the child too."""
     if os.name != "posix":
         return True
     try:

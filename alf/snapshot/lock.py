@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that the operating system drops when its holder dies, however it dies."""
+"""One writer at a time: a lock that the system drops when its holder dies, however it dies."""
 
 import json
 import os
@@ -44,7 +44,8 @@ class FileLock:
     """An exclusive lock on a file that says who holds it. Use as a context manager.
 
     The file stays when the lock is released: removing it would let two processes lock two files of
-    one name. A process that dies, even by SIGKILL, releases the lock; there is no stale lock to remove.
+    one name. A process that dies, even by SIGKILL, releases the lock; there is no stale lock to
+    remove.
 
     Args:
         path: the lock file; its folder exists.

@@ -1,9 +1,9 @@
 """Writes objects to a git repository in one pack: all of them are there, or none.
 
 The pack format is https://git-scm.com/docs/gitformat-pack. It is written here and not by a library,
-because a snapshot needs three things together: a low zlib level (level 1 takes a third of the time for a
-tenth more bytes), a flush to the disk before anything refers to the objects, and the index last,
-since git sees no pack without one.
+because a snapshot needs three things together: a low zlib level (level 1 takes a third of the time
+for a tenth more bytes), a flush to the disk before anything refers to the objects, and the index
+last, since git sees no pack without one.
 """
 
 import hashlib
@@ -50,7 +50,8 @@ def write_file(path: Path, data: bytes, *, aside: Path, sync: bool = True) -> No
     Args:
         path: the file; an existing one is replaced.
         data: its content.
-        aside: an existing folder on the same file system, where a reader takes no notice of temporary files.
+        aside: an existing folder on the same file system, where a reader takes no notice of
+            temporary files.
         sync: flush to the disk first, so that it survives a power cut.
     """
     temporary = aside / f"{TEMPORARY_PREFIX}{os.getpid()}_{secrets.token_hex(6)}"
@@ -138,8 +139,8 @@ class PackWriter:
         name = hashlib.sha1(b"".join(sorted(self._entries)), usedforsecurity=False).hexdigest()
         pack = self._folder / f"pack-{name}.pack"
         index = self._folder / f"pack-{name}.idx"
-        os.chmod(self._path, 0o444)
-        os.replace(self._path, pack)
+        self._path.chmod(0o444)
+        self._path.replace(pack)
         write_file(index, _index_bytes(self._entries, checksum), aside=self._folder)
 
     def _digest(self) -> bytes:

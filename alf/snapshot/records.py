@@ -13,9 +13,10 @@ class Package:
     """One package, module or conf folder that was captured.
 
     Attributes:
-        name: where it lies in the snapshot and in the root dir, for example `alf` or `packages/train`.
-        kind: `package` and `module` are imported by their name; `files` are single files that lie in
-            a folder for people to read and are not imported by that folder's name.
+        name: where it lies in the snapshot and in the root dir, for example `alf` or
+            `packages/train`.
+        kind: `package` and `module` are imported by their name; `files` are single files that lie
+            in a folder for people to read and are not imported by that folder's name.
         root: the folder that was on the import path when the job ran, or the folder of the files.
         files: how many files were taken.
         bytes: their size together, in bytes.
@@ -76,8 +77,12 @@ class Snapshot:
 
     def to_json(self) -> dict[str, Any]:
         """Everything as dicts, lists, strings and numbers."""
-        data = asdict(self)
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in data.items()}
+        return {
+            **asdict(self),
+            "packages": [asdict(package) for package in self.packages],
+            "left_out": [asdict(item) for item in self.left_out],
+            "warnings": list(self.warnings),
+        }
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,8 @@ class Manifest:
     """`snapshot.json`: what does not change while neither code nor surroundings change.
 
     Two job starts with the same code in the same place write the same manifest, and therefore the
-    same tree. What differs at each start (time, seconds, command line) stands in the commit message.
+    same tree. What differs at each start (time, seconds, command line) stands in the commit
+    message.
     """
 
     packages: tuple[Package, ...]

@@ -1,8 +1,9 @@
-"""`snapshots.git`: every snapshot ever taken in a root dir, in a bare git repository that stock git reads.
+"""`snapshots.git`: every snapshot of a root dir, in a bare git repository that stock git reads.
 
-One commit a snapshot, on the branch `main`; one tag `ckpt-N` a checkpoint. Objects are written first and
-flushed, then the branch is moved by a rename: whoever is killed in between leaves the earlier snapshots
-whole and an unreferenced pack at most. No git binary is used.
+One commit a snapshot, on the branch `main`; one tag `ckpt-N` a checkpoint. Objects are written
+first and
+flushed, then the branch is moved by a rename: whoever is killed in between leaves the earlier
+snapshots whole and an unreferenced pack at most. No git binary is used.
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 import re
 import shutil
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,18 +19,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, cast
 
-from dulwich.errors import ObjectFormatException
+from dulwich.errors import ChecksumMismatch, ObjectFormatException
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Commit, ObjectID, Tree
 from dulwich.refs import DiskRefsContainer, Ref
 
 from alf.errors import SnapshotError
-from alf.snapshot.exclusions import STORE_NAME
+from alf.snapshot.exclusions import STORE_NAME, is_safe_name
 from alf.snapshot.pack import (
     BLOB,
     COMMIT,
     TREE,
     PackWriter,
+    object_id,
     remove_leftovers,
     sync_folder,
     write_file,
@@ -49,7 +52,15 @@ _CONFIG = """[core]
 \tfilemode = true
 \tbare = true
 """
-_DAMAGE = (ObjectFormatException, KeyError, ValueError, AssertionError)
+# What reading a damaged pack can raise.
+_DAMAGE = (
+    ObjectFormatException,
+    ChecksumMismatch,
+    zlib.error,
+    LookupError,
+    ValueError,
+    AssertionError,
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,8 @@ class Entry:
         tree: the id of its tree, 40 hexadecimal digits.
         parent: the commit of the snapshot before it, or None for the first.
         time: ISO 8601, UTC.
-        start: what was particular to this job start (`seconds`, `command`, `seed`, `warnings`, ...).
+        start: what was particular to this job start (`seconds`, `command`, `seed`, `warnings`,
+            ...).
     """
 
     id: str
@@ -98,8 +110,8 @@ class Store:
         if not (self.path / "HEAD").is_file():
             if not create:
                 raise SnapshotError(
-                    f"There are no snapshots in '{self.root_dir}': '{self.path}' is not there. Give the root"
-                    " dir of a job that was trained without --nostore_snapshot."
+                    f"There are no snapshots in '{self.root_dir}': '{self.path}' is not there. Give"
+                    " the root dir of a job that was trained without --nostore_snapshot."
                 )
             self._create()
         self._objects = DiskObjectStore(str(self.path / "objects"))
@@ -204,7 +216,7 @@ class Store:
         self._write_ref(_MAIN.decode("ascii"), commit)
 
     def tag_checkpoint(self, snapshot: str, number: int) -> None:
-        """Notes which snapshot made checkpoint `ckpt-<number>`; a later run of that number takes over.
+        """Notes which snapshot made checkpoint `ckpt-<number>`; a later one takes over.
 
         Raises:
             SnapshotError: there is no such snapshot, or the store cannot be written.
@@ -214,7 +226,8 @@ class Store:
     def keep_edits(self, files: Mapping[str, bytes], parent: str) -> None:
         """Stores files that a user edited in the working copy and that are about to be replaced.
 
-        They become a commit on a reference of its own below `refs/edits/`, which `git log --all` shows.
+        They become a commit on a reference of its own below `refs/edits/`, which `git log --all`
+        shows.
 
         Args:
             files: path in the snapshot -> content.
@@ -301,7 +314,8 @@ class Store:
         """Finds a snapshot.
 
         Args:
-            name: a snapshot's id or the beginning of it (4 digits or more), `ckpt-N`, or None or `newest`.
+            name: a snapshot's id or the beginning of it (4 digits or more), `ckpt-N`, or None or
+                `newest`.
 
         Raises:
             SnapshotError: nothing or more than one thing has this name.
@@ -357,8 +371,8 @@ class Store:
                 _FOLDER_MODE,
             ):
                 raise SnapshotError(
-                    f"The snapshot in '{self.path}' holds '{prefix}{name}' (mode {item.mode or 0:o}), which"
-                    " could lead out of its folder. It was not written by alf: do not use it."
+                    f"The snapshot in '{self.path}' holds '{prefix}{name}' (mode {item.mode or 0:o}),"
+                    " which could lead out of its folder. alf did not write it: do not use it."
                 )
             oid = (item.sha or b"").decode("ascii")
             if item.mode == _FOLDER_MODE:
@@ -399,6 +413,14 @@ class Store:
                 " `alf snapshot verify` names everything that is; restore that file from a backup."
             ) from error
 
+    def damage(self, name: str) -> str | None:
+        """What is wrong with an object, in words; None if its content still has the name `name`."""
+        try:
+            kind, data = self._objects.get_raw(ObjectID(name.encode("ascii")))
+        except (*_DAMAGE, OSError) as error:
+            return f"missing or unreadable ({error!r})"
+        return None if object_id(kind, data).hex() == name else "its content was changed"
+
     def object_ids(self, entry: Entry) -> Iterable[str]:
         """Every object that a snapshot needs: commit, trees and blobs."""
         yield entry.commit
@@ -429,15 +451,6 @@ def _nested(files: Mapping[str, Blob]) -> _Level:
     return top
 
 
-def is_safe_name(name: str) -> bool:
-    """Whether a name is a single step down on every platform, and nothing of git's."""
-    return (
-        name not in ("", ".", "..")
-        and not any(character in name for character in "/\\:\0")
-        and name.lower() not in (".git", "git~1")
-    )
-
-
 def changes(before: Mapping[str, Blob], after: Mapping[str, Blob]) -> dict[str, str]:
     """What differs between two sets of files: path -> `added`, `removed` or `modified`, sorted."""
     found: dict[str, str] = {}
@@ -463,6 +476,6 @@ def cannot_write(path: Path, error: OSError) -> NoReturn:
         SnapshotError: always.
     """
     raise SnapshotError(
-        f"The snapshot cannot be written to '{path}': {error.strerror or error}. Free or mount the disk for"
-        " writing, choose another --root_dir, or train without a snapshot with --nostore_snapshot."
+        f"The snapshot cannot be written to '{path}': {error.strerror or error}. Make space or mount the"
+        " disk for writing, choose another --root_dir, or train with --nostore_snapshot."
     ) from error

@@ -1,7 +1,7 @@
 """What a job depends on besides its code: distributions, Python, the machine, git state.
 
-Nothing here is ever fatal: what cannot be found out is left away or says so in words. The host's name and
-the environment at large stay out; they are nobody's business and may hold secrets.
+Nothing here is ever fatal: what cannot be found out is left away or says so in words. The host's
+name and the environment at large stay out; they are nobody's business and may hold secrets.
 """
 
 import json
@@ -63,16 +63,17 @@ def describe_surroundings(packages: Iterable[Package]) -> dict[str, Any]:
 
 
 def installed_distributions(import_path: Iterable[str]) -> dict[str, str]:
-    """Name -> version of every installed distribution; ` @ origin` follows for one from a URL or folder.
+    """Name -> version of every installed distribution, with ` @ origin` if from a URL or folder.
 
     Reads folder names, which hold both by specification
-    (https://packaging.python.org/en/latest/specifications/recording-installed-packages/), and so takes
-    a millisecond where `importlib.metadata` parses hundreds of files. The first on the path wins.
+    (https://packaging.python.org/en/latest/specifications/recording-installed-packages/), and so
+    takes a millisecond where `importlib.metadata` parses hundreds of files. The first on the path
+    wins.
     """
     found: dict[str, str] = {}
     for entry in dict.fromkeys(import_path):
         try:
-            folders = sorted(os.listdir(entry or "."))
+            folders = sorted(os.listdir(entry or "."))  # noqa: PTH208 -- thousands of names, no Path needed
         except OSError:
             continue  # zip files and folders that do not exist are allowed on the path
         for folder in folders:

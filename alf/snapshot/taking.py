@@ -1,6 +1,6 @@
 """Takes a snapshot: evidence, files, store, working copy, in this order."""
 
-import os
+import json
 import sys
 import time
 from collections import Counter, defaultdict
@@ -67,7 +67,7 @@ def take(
             or another process is writing to the same store for more than a minute.
     """
     started = time.perf_counter()
-    root = Path(os.path.abspath(root_dir))
+    root = Path(root_dir).absolute()
     if root.exists() and not root.is_dir():
         raise RootDirError(f"'{root}' is a file. Give a folder, or one that does not exist yet.")
     with Store(root, create=True) as store, hold_store(store.path):
@@ -136,8 +136,6 @@ def _store(
 
 def to_json_text(data: Mapping[str, Any]) -> bytes:
     """JSON that is the same for the same data, on every platform."""
-    import json
-
     return json.dumps(data, indent=1, sort_keys=True).encode("ascii") + b"\n"
 
 

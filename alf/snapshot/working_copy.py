@@ -1,8 +1,8 @@
 """The newest snapshot as plain files in the root dir, for people to read and to edit.
 
-What was put there is recorded in the store, so that a later snapshot removes exactly that and nothing
-that a user placed beside it. While the copy is being changed the record says so; whoever finds that
-record after a crash finishes the work.
+What was put there is recorded in the store, so that a later snapshot removes exactly that and
+nothing that a user placed beside it. While the copy is being changed the record says so; whoever
+finds that record after a crash finishes the work.
 """
 
 import json
@@ -123,12 +123,22 @@ def heal(store: Store) -> None:
         write_working_copy(store, store.entry(record.commit))
 
 
+def copied_entry(store: Store) -> Entry:
+    """The snapshot that the root dir's copy was made from; the newest where that is not recorded.
+
+    Raises:
+        SnapshotError: there is no snapshot, or it is damaged.
+    """
+    commit = Record.load(store).commit
+    return store.entry(commit) if commit else store.resolve(None)
+
+
 def edited_files(store: Store, entry: Entry) -> dict[str, str]:
     """What differs between the root dir's copy and a snapshot.
 
     Returns:
-        path -> `modified`, `missing`, or `added` for a file inside a captured package that is not in
-        the snapshot. Caches do not count.
+        path -> `modified`, `missing`, or `added` for a file inside a captured package that is not
+        in the snapshot. Caches do not count.
     """
     root = store.root_dir
     record = Record.load(store)

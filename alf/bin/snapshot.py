@@ -1,0 +1,303 @@
+"""Looks at the snapshots of a job, compares, checks, restores and exports them.
+
+    alf snapshot list    --root_dir R              every snapshot, oldest first
+    alf snapshot show    --root_dir R [ID]         what one holds; the newest without an ID
+    alf snapshot diff    --root_dir R [A [B]]      what differs; the newest and `current` without
+    alf snapshot verify  --root_dir R              is everything as it was written?
+    alf snapshot restore --root_dir R ID           put its code back to R/alf and beside it
+    alf snapshot export  --root_dir R ID --to DIR  write it into a folder of your own
+
+An ID is a snapshot's id or its first digits, `ckpt-N` for the one that made that checkpoint, or `newest`;
+`diff` also takes `current`, the code that Python would import now. Each command takes --json. Exit codes:
+0 done, 1 something is wrong or cannot be done, 2 used wrongly.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alf.bin import command
+from alf.errors import AlfError
+from alf.snapshot.comparison import CURRENT, Change, Side, compare, current_side, stored_side
+from alf.snapshot.lock import hold_root_dir, hold_store
+from alf.snapshot.store import Entry, Store, changes
+from alf.snapshot.taking import describe_left_out
+from alf.snapshot.verify import Report, verify
+from alf.snapshot.working_copy import export_files, write_working_copy
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_SHOWN_CHANGES = 3
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; returns its exit code."""
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has told the user what is wrong, or shown the help
+        return int(stop.code or 0)
+    try:
+        return arguments.work(arguments)
+    except AlfError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return command.INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="alf snapshot",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    verbs = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def verb(name: str, work: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        doc = (work.__doc__ or "").strip()
+        made = verbs.add_parser(name, help=doc, description=doc, allow_abbrev=False)
+        made.add_argument("--root_dir", required=True, metavar="R", help="the job's folder")
+        made.add_argument("--json", action="store_true", help="print JSON")
+        made.set_defaults(work=work)
+        return made
+
+    verb("list", _list)
+    verb("show", _show).add_argument("id", nargs="?", metavar="ID")
+    diff = verb("diff", _diff)
+    diff.add_argument("a", nargs="?", metavar="A")
+    diff.add_argument("b", nargs="?", metavar="B", default=CURRENT)
+    checked = verb("verify", _verify)
+    checked.add_argument("--checkpoint_step", type=int, metavar="N", help="only this checkpoint")
+    verb("restore", _restore).add_argument("id", metavar="ID")
+    export = verb("export", _export)
+    export.add_argument("id", metavar="ID")
+    export.add_argument("--to", required=True, metavar="DIR", help="an empty or new folder")
+    return parser
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def _print_json(data: object) -> None:
+    print(json.dumps(data, indent=1))
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    """Show every snapshot, oldest first, with its checkpoints and what changed in it."""
+    with Store(arguments.root_dir) as store:
+        checkpoints = store.checkpoints()
+        rows: list[dict[str, Any]] = []
+        before = None
+        for entry in store.entries():
+            files = store.files(entry.tree)
+            rows.append(
+                {
+                    "id": entry.id,
+                    "time": entry.time,
+                    "checkpoints": checkpoints.get(entry.commit, []),
+                    "changed": list(changes(before, files)) if before is not None else [],
+                }
+            )
+            before = files
+    if arguments.json:
+        _print_json(rows)
+    else:
+        _print_rows(rows)
+    return 0
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("id", "time", "checkpoints", "changed"):
+        table.add_column(name, no_wrap=name in ("id", "time"))
+    for number, row in enumerate(rows):
+        changed: list[str] = row["changed"]
+        told = ", ".join(changed[:_SHOWN_CHANGES])
+        if len(changed) > _SHOWN_CHANGES:
+            told += f" and {len(changed) - _SHOWN_CHANGES} more"
+        told = told or ("nothing" if number else "(the first)")
+        steps = ", ".join(f"ckpt-{n}" for n in row["checkpoints"])
+        cells = (row["id"], row["time"], steps, told)
+        table.add_row(*(Text(_printable(cell)) for cell in cells))
+    console = _console()
+    console.soft_wrap = False
+    console.print(table)
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    """Show what a snapshot holds, what was left out, and its surroundings."""
+    with Store(arguments.root_dir) as store:
+        entry = store.resolve(arguments.id)
+        manifest = store.manifest(entry)
+        start = dict(entry.start)
+        data = {
+            "id": entry.id,
+            "time": entry.time,
+            "seconds": start.pop("seconds", None),
+            "bytes": start.pop("bytes", None),
+            "files": start.pop("files", None),
+            "packages": [asdict(package) for package in manifest.packages],
+            "left_out": [asdict(item) for item in manifest.left_out],
+            "warnings": start.pop("warnings", []),
+            "surroundings": {**manifest.surroundings, **start},
+            "checkpoints": store.checkpoints().get(entry.commit, []),
+        }
+        if arguments.json:
+            _print_json(data)
+        else:
+            _print_snapshot(data, describe_left_out(manifest.left_out))
+    return 0
+
+
+def _print_snapshot(data: dict[str, Any], left_out: str) -> None:
+    around: dict[str, Any] = data["surroundings"]
+    lines = [
+        f"snapshot {data['id']}, taken {data['time']} in {data['seconds']} s",
+        f"  holds        {data['files']} files, {(data['bytes'] or 0) / 1e6:.1f} MB",
+    ]
+    lines += [
+        f"               {p['name']}: {p['files']} files from {p['root']}" for p in data["packages"]
+    ]
+    steps = ", ".join(f"ckpt-{n}" for n in data["checkpoints"])
+    lines += [
+        f"  left out     {left_out or 'nothing but caches'}",
+        f"  checkpoints  {steps or 'none'}",
+        f"  command      {' '.join(around.get('command') or [])}",
+        f"  seed         {around.get('seed')}",
+        f"  python       {around['python']['version']} on {around['platform']['system']}"
+        f" {around['platform']['machine']}",
+        f"  packages     {len(around['distributions'])} installed"
+        + "".join(
+            f", {name} {around['distributions'][name]}"
+            for name in ("torch", "gymnasium", "numpy")
+            if name in around["distributions"]
+        ),
+    ]
+    lines += [f"  git          {root}: {_git_line(s)}" for root, s in around["sources"].items()]
+    lines += [f"  warning      {warning}" for warning in data["warnings"]]
+    console = _console()
+    for line in lines:
+        console.print(_printable(line))
+    console.print("All of it, every package version included: --json")
+
+
+def _git_line(state: dict[str, Any]) -> str:
+    if "error" in state:
+        return str(state["error"])
+    changed = len(state.get("changed", ()))
+    dirty = f", {changed} files changed" if state.get("dirty") else ", clean"
+    return f"{(state.get('commit') or 'no commit')[:12]} on {state.get('branch')}{dirty}"
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    """Show what differs between two snapshots, or a snapshot and the code of now."""
+    with Store(arguments.root_dir) as store:
+        other = arguments.b if arguments.a in (None, CURRENT) else arguments.a
+        reference = store.resolve(None if other == CURRENT else other)
+
+        def side(name: str | None) -> Side:
+            if name == CURRENT:
+                return current_side(store, reference)
+            return stored_side(store, store.resolve(name))
+
+        before, after = side(arguments.a), side(arguments.b)
+        found = compare(before, after)
+    if arguments.json:
+        changed = [asdict(change) for change in found]
+        _print_json({"a": before.label, "b": after.label, "changed": changed})
+    else:
+        _print_changes(before.label, after.label, found)
+    return 0
+
+
+def _print_changes(before: str, after: str, found: list[Change]) -> None:
+    from rich.text import Text
+
+    styles = {"+": "green", "-": "red", "@": "cyan"}
+    console = _console()
+    for change in found:
+        console.print(Text(_printable(f"{change.change} {change.path}"), style="bold"))
+        for line in change.diff.splitlines():
+            console.print(Text(_printable(line), style=styles.get(line[:1], "")))
+    count = f"{len(found)} files differ" if len(found) != 1 else "1 file differs"
+    console.print(
+        f"{count} between {before} and {after}." if found else f"{before} equals {after}."
+    )
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    """Hash everything again that is stored, and name each damaged or edited file."""
+    report = verify(arguments.root_dir, arguments.checkpoint_step)
+    if arguments.json:
+        _print_json({"ok": not report.findings, **asdict(report)})
+    else:
+        _print_report(report)
+    return 1 if report.findings else 0
+
+
+def _print_report(report: Report) -> None:
+    console = _console()
+    for finding in report.findings:
+        console.print(_printable(f"{finding.where}: {finding.path}: {finding.problem}"))
+    if report.unproved:
+        names = ", ".join(f"ckpt-{number}" for number in report.unproved)
+        console.print(f"Without digests, so not checked: {names}.")
+    console.print(
+        f"{report.snapshots} snapshots ({report.objects} objects) and {len(report.checkpoints)}"
+        f" checkpoints read: {len(report.findings) or 'nothing'} wrong."
+    )
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    """Put a snapshot's code back into the root dir; edited files stay in the store."""
+    with Store(arguments.root_dir) as store, hold_root_dir(arguments.root_dir):
+        entry = store.resolve(arguments.id)
+        with hold_store(store.path):
+            replaced = write_working_copy(store, entry)
+        return _done(arguments, store, entry, replaced)
+
+
+def _done(arguments: argparse.Namespace, store: Store, entry: Entry, replaced: list[str]) -> int:
+    if arguments.json:
+        _print_json({"id": entry.id, "root_dir": str(store.root_dir), "replaced_edits": replaced})
+        return 0
+    console = _console()
+    for path in replaced:
+        console.print(_printable(f"{path} had been edited; its text is kept below refs/edits/."))
+    names = ", ".join(package.name for package in store.manifest(entry).packages)
+    console.print(_printable(f"Snapshot {entry.id} is back in {store.root_dir}: {names}."))
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    """Write all files of a snapshot into an empty folder."""
+    with Store(arguments.root_dir) as store:
+        entry = store.resolve(arguments.id)
+        count = export_files(store, entry, Path(arguments.to))
+    if arguments.json:
+        _print_json({"id": entry.id, "to": arguments.to, "files": count})
+    else:
+        _console().print(_printable(f"Snapshot {entry.id}: {count} files in {arguments.to}."))
+    return 0
+
+
+def _printable(text: str) -> str:
+    """File names may hold bytes that are no text, and a diff may hold control characters."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() or c == "\t" else f"\\x{ord(c):02x}" for c in text)
+
+
+if __name__ == "__main__":
+    command.run(main)
