@@ -3,13 +3,16 @@
 The layout is decided once, from the first moment, and does not move again: what stands somewhere
 in the first frame stands there in the last.
 
-    +-----------------------+---------+---------+
-    |                       | panel   | panel   |
-    |   environment frame   +---------+---------+
-    |                       | panel   | panel   |
-    +-----------------------+---------+---------+
-    | episode  step  reward  return  end        |
-    +-------------------------------------------+
+    +---------------------------------+---------+---------+
+    |                                 | panel   | panel   |
+    |        environment frame        |         |         |
+    |                                 +---------+---------+
+    +---------------------------------+ panel   | panel   |
+    | episode  step  return  end      |         |         |
+    +---------------------------------+---------+---------+
+
+Nothing is stretched: a panel is shown as it was drawn (smaller only where the whole would not fit
+a screen), and a small environment frame is enlarged by a whole number.
 """
 
 import math
@@ -23,7 +26,7 @@ from absl import logging
 from alf.summary.render.canvas import Canvas
 from alf.summary.render.image import Image
 from alf.summary.render.text import text_width
-from alf.summary.render.theme import INK, MUTED, PAPER, TRACK
+from alf.summary.render.theme import INK, MUTED, PAPER, TRACK, Color
 
 Size = tuple[int, int]
 """`(height, width)` in pixels."""
@@ -33,6 +36,8 @@ FACTS_HEIGHT = 52
 WIDEST = 16 / 9
 # A picture smaller than this is enlarged by a whole number, so that its pixels stay squares.
 SMALLEST_FRAME = 300
+# Below this width the facts are not legible.
+SMALLEST_FACTS = 360
 LARGEST: Size = (1080, 1920)
 _LABEL_PIXELS, _VALUE_PIXELS = 11, 18
 
@@ -54,12 +59,14 @@ class Plan:
     Attributes:
         size: of the whole, even numbers, so that a film needs no padding.
         frame: place of the environment's picture, or `None`.
+        enlargement: whole number by which the environment's picture is enlarged.
         panels: name -> place.
         facts: place of the line of facts.
     """
 
     size: Size
     frame: Box | None
+    enlargement: int
     panels: Mapping[str, Box]
     facts: Box
 
@@ -81,6 +88,7 @@ class Layout:
         self._canvas = Canvas(self._base.copy())
         self._drawn: dict[str, str] = {}
         self._warned: set[str] = set()
+        self._surround: Color | None = None
 
     @property
     def size(self) -> Size:
@@ -104,13 +112,15 @@ class Layout:
             uint8 `[H, W, 3]`, the same memory at each call.
         """
         if self.plan.frame is not None and frame is not None:
-            self._put(frame, self.plan.frame, enlarge=cv2.INTER_NEAREST)
+            if self._surround is None:
+                self._surround = border_color(frame)
+            self._put(frame, self.plan.frame, self.plan.enlargement, self._surround)
         for name, box in self.plan.panels.items():
             image = panels.get(name)
             if image is None:
-                self._blank(box)
+                self._fill(box, PAPER)
             else:
-                self._put(image.data, box, enlarge=cv2.INTER_LINEAR)
+                self._put(image.data, box, 1, PAPER)
         for name in panels.keys() - self.plan.panels.keys() - self._warned:
             self._warned.add(name)
             logging.warning(
@@ -127,24 +137,23 @@ class Layout:
         picture[:] = TRACK
         return picture
 
-    def _put(self, picture: np.ndarray, box: Box, enlarge: int) -> None:
-        """Scales a picture into a box as far as its proportions allow, centred on paper."""
-        target = self._canvas.pixels[box.top : box.top + box.height, box.left :][:, : box.width]
-        height, width = picture.shape[:2]
-        if (height, width) == (box.height, box.width):
-            target[:] = picture
-            return
+    def _put(self, picture: np.ndarray, box: Box, enlargement: int, around: Color) -> None:
+        """Puts a picture into the middle of a box; one that is too large is made to fit."""
+        height, width = picture.shape[0] * enlargement, picture.shape[1] * enlargement
         scale = min(box.height / height, box.width / width)
-        fitted = (max(round(height * scale), 1), max(round(width * scale), 1))
-        method = enlarge if scale > 1 else cv2.INTER_AREA
-        scaled = cv2.resize(picture, fitted[::-1], interpolation=method)
-        top, left = (box.height - fitted[0]) // 2, (box.width - fitted[1]) // 2
-        if fitted != (box.height, box.width):
-            target[:] = PAPER
-        target[top : top + fitted[0], left : left + fitted[1]] = scaled
+        if scale < 1:
+            height, width = max(int(height * scale), 1), max(int(width * scale), 1)
+            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        elif enlargement > 1:
+            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
+        if (height, width) != (box.height, box.width):
+            self._fill(box, around)
+        top = box.top + (box.height - height) // 2
+        left = box.left + (box.width - width) // 2
+        self._canvas.picture(left, top, picture)
 
-    def _blank(self, box: Box) -> None:
-        self._canvas.rect(box.left, box.top, box.left + box.width, box.top + box.height, PAPER)
+    def _fill(self, box: Box, color: Color) -> None:
+        self._canvas.rect(box.left, box.top, box.left + box.width, box.top + box.height, color)
 
     def _draw_base(self) -> None:
         self._base[:] = TRACK
@@ -158,7 +167,7 @@ class Layout:
     def _columns(self) -> list[tuple[str, int, int]]:
         """`(label, left, width)` of each fact; places do not depend on what is written there."""
         box = self.plan.facts
-        width = min((box.width - 24) // max(len(self._labels), 1), 150)
+        width = min((box.width - 20) // max(len(self._labels), 1), 150)
         return [(label, box.left + 14 + i * width, width) for i, label in enumerate(self._labels)]
 
     def _draw_facts(self, facts: Mapping[str, str]) -> None:
@@ -175,35 +184,58 @@ class Layout:
             self._canvas.text(left, box.top + 41, text, size, INK, "lb")
 
 
+def border_color(frame: np.ndarray) -> Color:
+    """What surrounds a picture that is smaller than its place: its border's colour, if it has one.
+
+    Args:
+        frame: uint8 `[H, W, 3]`.
+    """
+    corner = frame[0, 0]
+    if (frame[[0, -1]] == corner).all():
+        return int(corner[0]), int(corner[1]), int(corner[2])
+    return PAPER
+
+
 def make_plan(frame: Size | None, panels: Mapping[str, Size]) -> Plan:
     """Decides all places: see the drawing at the top of this file.
 
-    Panels keep their size unless the whole would be larger than `LARGEST`. Of all numbers of
-    columns, the one is taken that wastes least of a picture not much wider than 16:9.
+    Of all numbers of columns, the one is taken that wastes least of a picture that is not much
+    wider than 16:9.
 
     Args:
         frame: size of the environment's picture, or `None`.
         panels: name -> size.
     """
-    shown = None if frame is None else _enlarged(frame)
+    factor = 1 if frame is None else max(1, math.ceil(SMALLEST_FRAME / max(frame)))
+    shown = (0, 0) if frame is None else (frame[0] * factor, frame[1] * factor)
     sizes = list(panels.values())
     candidates = [_Grid.of(sizes, columns) for columns in range(1, len(sizes) + 1)]
     grid = min(candidates, key=lambda g: _waste(shown, g), default=_Grid((), ()))
     grid = _shrunk(shown, grid)
-    content_height = max(shown[0] if shown else 0, grid.height)
-    facts_top = GUTTER + content_height + (GUTTER if content_height else 0)
-    places, left, frame_box = {}, GUTTER, None
-    if shown is not None:
-        frame_box = Box(GUTTER + (content_height - shown[0]) // 2, GUTTER, *shown)
-        left += shown[1] + GUTTER
-    top = GUTTER + (content_height - grid.height) // 2
-    for i, name in enumerate(panels):
-        places[name] = grid.box(i, top, left)
-    right = left + grid.width + GUTTER if sizes else left
-    right = max(right, 2 * GUTTER + SMALLEST_FRAME)
-    height, width = facts_top + FACTS_HEIGHT + GUTTER, right
-    facts = Box(facts_top, GUTTER, FACTS_HEIGHT, width - 2 * GUTTER)
-    return Plan((height + height % 2, width + width % 2), frame_box, places, facts)
+    if frame is None:
+        return _plan_without_frame(grid, panels)
+    stage_width = max(shown[1], SMALLEST_FACTS)
+    height = max(shown[0] + GUTTER + FACTS_HEIGHT, grid.height)
+    # One pixel more where needed: a film wants even sizes.
+    height += height % 2
+    stage = Box(GUTTER, GUTTER, height - GUTTER - FACTS_HEIGHT, stage_width)
+    facts = Box(GUTTER + stage.height + GUTTER, GUTTER, FACTS_HEIGHT, stage_width)
+    left = GUTTER + stage_width + GUTTER
+    grid = grid.stretched(height)
+    places = {name: grid.box(i, GUTTER, left) for i, name in enumerate(panels)}
+    width = left + (grid.width + GUTTER if sizes else 0)
+    return Plan((height + 2 * GUTTER, width + width % 2), stage, factor, places, facts)
+
+
+def _plan_without_frame(grid: "_Grid", panels: Mapping[str, Size]) -> Plan:
+    """Only panels, and the facts below them."""
+    width = max(grid.width, SMALLEST_FACTS)
+    left = GUTTER + (width - grid.width) // 2
+    places = {name: grid.box(i, GUTTER, left) for i, name in enumerate(panels)}
+    facts = Box(GUTTER + grid.height + GUTTER, GUTTER, FACTS_HEIGHT, width)
+    height = facts.top + FACTS_HEIGHT + GUTTER
+    width += 2 * GUTTER
+    return Plan((height + height % 2, width + width % 2), None, 1, places, facts)
 
 
 @dataclass(frozen=True)
@@ -232,6 +264,14 @@ class _Grid:
         heights = tuple(max(int(h * factor), 1) for h in self.heights)
         return _Grid(heights, tuple(max(int(w * factor), 1) for w in self.widths))
 
+    def stretched(self, height: int) -> "_Grid":
+        """The grid with its rows made higher, all by as much, until it is `height` high."""
+        missing = height - self.height
+        if missing <= 0 or not self.heights:
+            return self
+        more, rest = divmod(missing, len(self.heights))
+        return _Grid(tuple(h + more + (r < rest) for r, h in enumerate(self.heights)), self.widths)
+
     def box(self, index: int, top: int, left: int) -> Box:
         row, column = divmod(index, len(self.widths))
         return Box(
@@ -242,28 +282,21 @@ class _Grid:
         )
 
 
-def _enlarged(frame: Size) -> Size:
-    factor = max(1, math.ceil(SMALLEST_FRAME / max(frame)))
-    return frame[0] * factor, frame[1] * factor
-
-
-def _waste(frame: Size | None, grid: _Grid) -> float:
+def _waste(frame: Size, grid: _Grid) -> float:
     """How much of the whole stays empty, and how far it is from a shape that fits a screen."""
-    frame_height, frame_width = frame or (0, 0)
-    height = max(frame_height, grid.height)
-    width = frame_width + GUTTER + grid.width
-    used = frame_height * frame_width + grid.height * grid.width
-    aspect = width / (height + GUTTER + FACTS_HEIGHT)
-    too_wide = max(aspect / WIDEST - 1, 0) * 2
-    too_tall = max(1 / aspect - 1, 0) * 2
-    return 1 - used / (height * width) + too_wide + too_tall
+    height = max(frame[0] + GUTTER + FACTS_HEIGHT, grid.height)
+    width = frame[1] + GUTTER + grid.width
+    used = frame[0] * frame[1] + grid.height * grid.width
+    too_wide = max(width / height / WIDEST - 1, 0)
+    too_tall = max(height / width - 1, 0)
+    return 1 - used / (height * width) + 2 * too_wide + 2 * too_tall
 
 
-def _shrunk(frame: Size | None, grid: _Grid) -> _Grid:
+def _shrunk(frame: Size, grid: _Grid) -> _Grid:
     """The grid, smaller if the whole would be larger than `LARGEST` (but never below half)."""
     if not grid.widths:
         return grid
-    room_height = LARGEST[0] - FACTS_HEIGHT - 3 * GUTTER
-    room_width = LARGEST[1] - (frame[1] if frame else 0) - 3 * GUTTER
-    factor = min(1.0, room_height / grid.height, max(room_width / grid.width, 0.5))
+    room_height = LARGEST[0] - 2 * GUTTER
+    room_width = LARGEST[1] - frame[1] - 3 * GUTTER
+    factor = min(1.0, room_height / grid.height, room_width / grid.width)
     return grid if factor == 1.0 else grid.scaled(max(factor, 0.5))
