@@ -136,8 +136,16 @@ def equal(first: Any, second: Any) -> bool:
 
 
 def names_in(source: str) -> set[str]:
-    """Names that an expression mentions."""
-    return {n.id for n in ast.walk(ast.parse(source, mode="eval")) if isinstance(n, ast.Name)}
+    """Names that an expression mentions.
+
+    Raises:
+        ConfigError: the text is not one expression.
+    """
+    try:
+        tree = ast.parse(source, mode="eval")
+    except SyntaxError as error:
+        raise ConfigError(f"{source!r} is not one Python expression: {error}.") from error
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def shell_example(name: str, value_source: str) -> str:

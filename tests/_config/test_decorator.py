@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import pickle
 import timeit
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -71,7 +71,7 @@ def test_function_keeps_its_face():
     assert double(2) == 6.0
     assert str(inspect.signature(double)) == "(x, factor: float = 2.0)"
     assert double.__doc__ == "Doubles."
-    assert double.__wrapped__(2) == 4.0
+    assert inspect.unwrap(double)(2) == 4.0
     assert pickle.loads(pickle.dumps(double)) is double
 
 
@@ -141,6 +141,8 @@ def test_required_parameter_can_come_from_config():
     def needs(this, *rest, that, **more):
         return this, rest, that, more
 
+    needs: Any = needs  # the type checker wants the arguments that the config fills in
+
     with pytest.raises(TypeError, match="this"):
         needs()
     config("needs", this=1, that=2)
@@ -189,7 +191,7 @@ def test_retired_parameter_teaches():
     """Setting or passing a retired parameter says what to do instead."""
 
     @configurable("Old", retired={"speed": "use `rate`, in steps per second."})
-    def old(rate=1):
+    def old(rate=1, **more):
         return rate
 
     with pytest.raises(ConfigError, match=r"Old.speed' cannot be set: use `rate`"):

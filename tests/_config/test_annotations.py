@@ -1,0 +1,104 @@
+"""Type checks: plainly wrong values are caught, doubtful ones pass."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar
+
+import numpy as np
+import pytest
+import torch
+
+from alf._config import config1, configurable
+from alf._config.annotations import accepts
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+T = TypeVar("T")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (int, 3),
+        (int, True),
+        (int, 1e6),
+        (int, np.int64(3)),
+        (int, torch.tensor(3)),
+        (float, 3),
+        (float, np.float32(0.5)),
+        (float, torch.tensor(0.5)),
+        (float, partial(float)),
+        (bool, 1),
+        (str, "x"),
+        (tuple, [1]),
+        (tuple[int, ...], (1, 2)),
+        (tuple[int, ...] | None, None),
+        (list[int], (1,)),
+        (Sequence[int], [1]),
+        (Sequence[str], "abc"),
+        (dict[str, int], {}),
+        (Mapping[str, int], {}),
+        (Callable[..., Any], len),
+        (Callable, partial(len)),
+        (Callable | None, None),
+        (type, int),
+        (Optional[int], None),  # noqa: UP045
+        (int | str, "x"),
+        (int | Callable, len),
+        (Literal["a", "b"], "a"),
+        (Any, object()),
+        (T, 3),
+        (object, 3),
+        (np.ndarray, 3),
+        ("not a type", 3),
+    ],
+)
+def test_accepted(annotation, value):
+    """A value that can be meant passes, and so does whatever is in doubt."""
+    assert accepts(annotation, value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (int, "3"),
+        (int, 0.5),
+        (int, None),
+        (int, (3,)),
+        (float, "1e-3"),
+        (float, [0.1]),
+        (bool, "False"),
+        (bool, 2),
+        (str, 3),
+        (str, None),
+        (tuple, 3),
+        (tuple[int, ...] | None, 3),
+        (tuple[int, ...], "(1, 2)"),
+        (dict[str, int], 3),
+        (Callable[..., Any], "f"),
+        (Callable | None, 3),
+        (type, "int"),
+        (int | None, "x"),
+        (Optional[int], "x"),  # noqa: UP045
+        (Literal["a", "b"], "c"),
+    ],
+)
+def test_refused(annotation, value):
+    """A plain value of plainly another type is refused."""
+    assert not accepts(annotation, value)
+
+
+def test_annotations_as_text():
+    """Postponed annotations are judged; names for type checkers only are not."""
+
+    @configurable
+    def some(a: "int | None" = 1, b: "Decimal" = None, c: int = None):  # type: ignore  # noqa: RUF013
+        return a, b, c
+
+    config1("some.a", None)
+    config1("some.b", "anything")
+    config1("some.c", None)
+    assert some() == (None, "anything", None)
+    with pytest.raises(Exception, match=r"takes int \| None, but was given 'x'"):
+        config1("some.a", "x")
