@@ -114,13 +114,13 @@ class Layout:
         if self.plan.frame is not None and frame is not None:
             if self._surround is None:
                 self._surround = border_color(frame)
-            self._put(frame, self.plan.frame, self.plan.enlargement, self._surround)
+            self._put(frame, self.plan.frame, self.plan.enlargement, self._surround, 0.5)
         for name, box in self.plan.panels.items():
             image = panels.get(name)
             if image is None:
                 self._fill(box, PAPER)
             else:
-                self._put(image.data, box, 1, PAPER)
+                self._put(image.data, box, 1, PAPER, 0.0)
         for name in panels.keys() - self.plan.panels.keys() - self._warned:
             self._warned.add(name)
             logging.warning(
@@ -137,8 +137,10 @@ class Layout:
         picture[:] = TRACK
         return picture
 
-    def _put(self, picture: np.ndarray, box: Box, enlargement: int, around: Color) -> None:
-        """Puts a picture into the middle of a box; one that is too large is made to fit."""
+    def _put(
+        self, picture: np.ndarray, box: Box, enlargement: int, around: Color, down: float
+    ) -> None:
+        """Puts a picture into a box, `down` as a fraction of the free height; shrinks it to fit."""
         height, width = picture.shape[0] * enlargement, picture.shape[1] * enlargement
         scale = min(box.height / height, box.width / width)
         if scale < 1:
@@ -148,7 +150,7 @@ class Layout:
             picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
         if (height, width) != (box.height, box.width):
             self._fill(box, around)
-        top = box.top + (box.height - height) // 2
+        top = box.top + int((box.height - height) * down)
         left = box.left + (box.width - width) // 2
         self._canvas.picture(left, top, picture)
 

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +98,9 @@ def play(
     root_dir: str | Path,
     env: AlfEnvironment,
     policy: Policy,
-    checkpoint_step: int | str = "latest",
+    checkpoint_step: int | str | SavedModel = "latest",
     num_episodes: int = 10,
     *,
-    model: SavedModel | None = None,
     sinks: Sequence[Sink] = (),
     seed: int | None = None,
     last_step_repeats: int = 0,
@@ -120,9 +118,9 @@ def play(
         root_dir: the job's folder.
         env: made for evaluation; with `render_mode="rgb_array"` if there are sinks.
         policy: of the job's configuration; gets the checkpoint's parameters.
-        checkpoint_step: training iterations of the checkpoint, or `"latest"`.
+        checkpoint_step: training iterations of the checkpoint, or `"latest"`, or what
+            `open_model` read where that was done already.
         num_episodes: how many to play, above 0.
-        model: what `open_model` read, where that was done already.
         sinks: what takes the frames, from `alf.player.sinks.open_sinks`.
         seed: episode `i` gets `seed + i`; `None` draws one, which is reported.
         last_step_repeats: how often the last frame of each episode is shown again.
@@ -136,7 +134,8 @@ def play(
         CheckpointError: there is no such checkpoint, it is damaged, or it does not fit the policy.
         UsageError: sinks for a batch of environments.
     """
-    saved = model or open_model(root_dir, checkpoint_step)
+    given = checkpoint_step
+    saved = given if isinstance(given, SavedModel) else open_model(root_dir, given)
     checkpoint = saved.checkpoint
     where = f"'{checkpoint.path}'"
     restore_module(policy, saved.tensors, where, tuple(ignored_parameter_prefixes))
@@ -233,12 +232,13 @@ class _Player:
             seed=seed,
             render=bool(sinks),
         )
-        shown = partial(
-            show,
+        return show(
+            moments,
+            sinks,
             last_step_repeats=self.last_step_repeats,
             append_blank_frames=self.append_blank_frames,
+            on_result=on_result,
         )
-        return shown(moments, sinks, on_result=on_result)
 
     def _report_episode(self, moment: Moment) -> None:
         width = len(str(moment.num_episodes))
