@@ -8,7 +8,28 @@ layer names higher ones, as text.
 import importlib
 import importlib.util
 
-MODULES: dict[str, str] = {}
+_PROJECTION = "alf.networks.projection_networks"
+
+MODULES: dict[str, str] = {
+    "create_environment": "alf.environments.creation",
+    "suite_gym.load": "alf.environments.suite_gym",
+    "TrainerConfig": "alf.trainers.trainer_config",
+    "ActorCriticAlgorithm": "alf.algorithms.actor_critic_algorithm",
+    "ActorCriticLoss": "alf.algorithms.actor_critic_loss",
+    "TracAlgorithm": "alf.algorithms.trac_algorithm",
+    "ActorDistributionNetwork": "alf.networks.actor_distribution_networks",
+    "ValueNetwork": "alf.networks.value_networks",
+    "EncodingNetwork": "alf.networks.encoding_networks",
+    "ImageEncodingNetwork": "alf.networks.encoding_networks",
+    "CategoricalProjectionNetwork": _PROJECTION,
+    "NormalProjectionNetwork": _PROJECTION,
+    "StableNormalProjectionNetwork": _PROJECTION,
+    "BetaProjectionNetwork": _PROJECTION,
+    "Adam": "alf.optimizers",
+    "AdamW": "alf.optimizers",
+    "SGD": "alf.optimizers",
+    "RMSprop": "alf.optimizers",
+}
 
 
 def modules_for(name: str) -> list[str]:

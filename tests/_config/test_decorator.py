@@ -141,14 +141,14 @@ def test_required_parameter_can_come_from_config():
     def needs(this, *rest, that, **more):
         return this, rest, that, more
 
-    needs: Any = needs  # the type checker wants the arguments that the config fills in
+    call: Any = needs  # the type checker wants the arguments that the config fills in
 
     with pytest.raises(TypeError, match="this"):
-        needs()
+        call()
     config("needs", this=1, that=2)
 
-    assert needs() == (1, (), 2, {})
-    assert needs(5, 6, other=7) == (5, (6,), 2, {"other": 7})
+    assert call() == (1, (), 2, {})
+    assert call(5, 6, other=7) == (5, (6,), 2, {"other": 7})
     names = [n.rpartition(".")[2] for n in get_all_config_names() if ".needs." in n]
     assert names == ["that", "this"]
 
