@@ -43,7 +43,10 @@ class PixelGridEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
         ValueError: if `cells` is out of range.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 8}
+    metadata: ClassVar[dict[str, Any]] = {  # pyright: ignore[reportIncompatibleVariableOverride]
+        "render_modes": ["rgb_array"],
+        "render_fps": 8,
+    }
 
     def __init__(self, cells: int = 6, render_mode: str | None = None):
         if not 2 <= cells <= 14:
