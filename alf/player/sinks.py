@@ -4,11 +4,12 @@
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from absl import logging
 
 from alf.errors import RenderError, UsageError
 from alf.player.gif import GifWriter
@@ -74,6 +75,7 @@ def open_sinks(
     window: bool = False,
     fps: float = 30.0,
     sleep_time_per_step: float | None = None,
+    report: Callable[[str], None] = logging.info,
 ) -> Iterator[list[Sink]]:
     """Opens the recordings and the window, and closes all of them whatever happens.
 
@@ -82,6 +84,7 @@ def open_sinks(
         window: whether frames are shown in a window too.
         fps: frames per second of the recordings, and of the window.
         sleep_time_per_step: seconds that the window waits after each step, instead of `1 / fps`.
+        report: gets a line for each recording when it is finished.
 
     Raises:
         UsageError: see `check_record_files`.
@@ -92,11 +95,17 @@ def open_sinks(
         sinks: list[Sink] = []
         for name in record_files:
             sinks.append(_make(Path(name).expanduser(), fps))
-            stack.callback(sinks[-1].close)
+            stack.callback(_finish, sinks[-1], report)
         if window:
             sinks.append(Window(fps=fps, sleep_time_per_step=sleep_time_per_step))
-            stack.callback(sinks[-1].close)
+            stack.callback(_finish, sinks[-1], report)
         yield sinks
+
+
+def _finish(sink: Sink, report: Callable[[str], None]) -> None:
+    line = sink.close()
+    if line:
+        report(line)
 
 
 def _kind(path: Path, name: str) -> str:
