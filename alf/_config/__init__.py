@@ -8,7 +8,13 @@ from alf._config.decorator import configurable
 from alf._config.loading import import_config, load_config, loaded_confs
 from alf._config.origin import Origin
 from alf._config.overrides import Override, literal, parse_overrides, parse_value
-from alf._config.recording import Recorded, read_recorded, read_source, write_alf_config
+from alf._config.recording import (
+    Recorded,
+    decode_source,
+    read_recorded,
+    read_source,
+    write_alf_config,
+)
 from alf._config.settings import (
     config,
     config1,
@@ -34,6 +40,7 @@ __all__ = [
     "config",
     "config1",
     "configurable",
+    "decode_source",
     "define_config",
     "describe_unused",
     "get_all_config_names",

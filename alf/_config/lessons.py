@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from alf._config.origin import Origin
 
-_MANY = 12
+_MANY = 24
+_ALIKE = 0.6
 
 
 def shown(value: object) -> str:
@@ -23,17 +24,29 @@ def listed(names: Sequence[str], limit: int = _MANY) -> str:
 def closest(name: str, full_names: Iterable[str], count: int = 3) -> list[str]:
     """Real names that look like `name`, each written with as many components as `name` has.
 
-    Where the parameter itself exists elsewhere, or the spelling of the whole is near, it is a
-    candidate.
+    Owner and parameter are compared on their own: a long owner spelt right says nothing about the
+    parameter. After these come names where the same parameter has another owner.
     """
+    owner, _, last = name.rpartition(".")
     depth = name.count(".") + 1
-    shortened = {".".join(full.split(".")[-depth:]): None for full in full_names}
-    near = difflib.get_close_matches(name, shortened, n=count, cutoff=0.6)
-    if len(near) < count:
-        last = name.rpartition(".")[2]
-        same = [full for full in shortened if full.rpartition(".")[2] == last and full not in near]
-        near += same[: count - len(near)]
-    return near
+    shortened = dict.fromkeys(".".join(full.split(".")[-depth:]) for full in full_names)
+    scored: list[tuple[float, str]] = []
+    elsewhere: list[str] = []
+    for candidate in shortened:
+        its_owner, _, its_last = candidate.rpartition(".")
+        parts = (_alike(owner, its_owner), _alike(last, its_last))
+        if min(parts) >= _ALIKE:
+            scored.append((-sum(parts), candidate))
+        elif its_last == last:
+            elsewhere.append(candidate)
+    return [candidate for _, candidate in sorted(scored)[:count]] + elsewhere[
+        : max(0, count - len(scored))
+    ]
+
+
+def _alike(first: str, second: str) -> float:
+    """0 for nothing in common, 1 for equal."""
+    return 1.0 if first == second else difflib.SequenceMatcher(None, first, second).ratio()
 
 
 def unknown(name: str, origin: Origin, full_names: Sequence[str]) -> str:

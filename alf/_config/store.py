@@ -122,7 +122,7 @@ class ConfigStore:
             raise ConfigError(lessons.ambiguous(name, origin, found))
         if not found:
             self._import_lookalikes(name)
-            raise ConfigError(lessons.unknown(name, origin, sorted(self.parameters)))
+            raise ConfigError(lessons.unknown(name, origin, self._settable()))
         return found[0]
 
     def candidates(self, name: str) -> list[str]:
@@ -135,6 +135,9 @@ class ConfigStore:
         found = [full for full in same_last if full.endswith(ending)]
         settable = [full for full in found if self.parameters[full].refusal is None]
         return settable or found
+
+    def _settable(self) -> list[str]:
+        return sorted(full for full, known in self.parameters.items() if known.refusal is None)
 
     def _add(self, short: str, parameter: Parameter) -> None:
         self.parameters[parameter.full_name] = parameter
