@@ -117,4 +117,4 @@ def _scale(grads: list[torch.Tensor], factors: Iterable[torch.Tensor]) -> None:
 
 
 def _norm(x: torch.Tensor) -> torch.Tensor:
-    return x.norm()
+    return torch.linalg.vector_norm(x)  # pyright: ignore - torch gives it no type
