@@ -10,8 +10,8 @@
     ├── TrainingError             training cannot go on
     └── RenderError               data cannot be drawn or a recording cannot be written
 
-A message says what happened, where, what was given, and what to do. Commands print the message alone, without a
-traceback, and exit with the code of the class.
+A message says what happened, where, what was given, and what to do. Commands print the message
+alone, without a traceback, and exit with the code of the class.
 """
 
 

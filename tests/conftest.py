@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from alf import summary
+from alf import schedulers, summary
 from alf._config import isolated as isolated_config
 from alf.device import device
 
@@ -19,5 +19,5 @@ def _restore_ambient_state():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
-    with isolated_config(), summary.isolated(), device(None):
+    with isolated_config(), summary.isolated(), schedulers.isolated(), device(None):
         yield

@@ -63,11 +63,9 @@ def test_imports_point_down(path: Path):
     wrong = []
     for line, name in imported_names(ast.parse(path.read_text())):
         target = target_package(name)
-        if target == own or own == "__init__":
-            continue
-        if target == "__init__" and own == "examples":
-            continue
-        if RANK[target] >= RANK[own]:
+        is_own = own in (target, "__init__")
+        is_conf = own == "examples" and target == "__init__"
+        if not is_own and not is_conf and RANK[target] >= RANK[own]:
             wrong.append(f"{path.relative_to(ALF)}:{line} imports {name}")
 
     assert [] == wrong

@@ -15,9 +15,9 @@ class Pair(NamedTuple):
     right: Any = ()
 
 
-def nests(leaves=st.integers()):
+def nests():
     return st.recursive(
-        leaves | st.none(),
+        st.integers() | st.none(),
         lambda inner: st.one_of(
             st.lists(inner, max_size=3),
             st.lists(inner, max_size=3).map(tuple),

@@ -1,0 +1,23 @@
+"""Data transformers under the module path that confs import; they live in `alf.transforms`."""
+
+from alf.transforms import (
+    FrameStacker,
+    ImageScaleTransformer,
+    ObservationNormalizer,
+    RewardClipping,
+    RewardScaling,
+    RewardShifting,
+    SequentialDataTransformer,
+    UntransformedTimeStep,
+)
+
+__all__ = [
+    "FrameStacker",
+    "ImageScaleTransformer",
+    "ObservationNormalizer",
+    "RewardClipping",
+    "RewardScaling",
+    "RewardShifting",
+    "SequentialDataTransformer",
+    "UntransformedTimeStep",
+]

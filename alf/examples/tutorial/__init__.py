@@ -1,0 +1,1 @@
+"""Confs that the tutorial walks through."""

@@ -1,0 +1,315 @@
+"""Checkpoints: one folder each, written whole or not at all, with a digest of every file.
+
+    ckpt-N/model.safetensors   parameters and buffers; all that play needs
+    ckpt-N/trainer.pt          optimizers, counters, random states; loads with `weights_only=True`
+    ckpt-N/checkpoint.json     schema version, N, environment steps, snapshot id, digests
+
+A folder is filled under another name in the same place and renamed when it is on disk, so a reader
+never sees half of one. What a killed job left unfinished is removed by the next job there.
+"""
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from alf.errors import CheckpointError
+
+SCHEMA_VERSION = 1
+MODEL_FILE = "model.safetensors"
+TRAINER_FILE = "trainer.pt"
+INDEX_FILE = "checkpoint.json"
+_NAME = re.compile(r"ckpt-(\d+)")
+
+
+@dataclass(frozen=True)
+class CheckpointFacts:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        iteration: training iterations done.
+        env_steps: environment steps done.
+        snapshot: id of the snapshot that made it; `None` if the job stored none.
+        seed: what the job was seeded with.
+    """
+
+    iteration: int
+    env_steps: int
+    snapshot: str | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Checkpoint(CheckpointFacts):
+    """A checkpoint on disk.
+
+    Attributes:
+        path: its folder.
+        digests: SHA-256 of each other file, by name.
+    """
+
+    path: Path
+    digests: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """`ckpt-N`."""
+        return self.path.name
+
+
+class CheckpointFolder:
+    """The checkpoints of a job.
+
+    Args:
+        root_dir: the job's folder.
+    """
+
+    def __init__(self, root_dir: str | Path):
+        self.path = Path(root_dir) / "train" / "algorithm"
+
+    def iterations(self) -> list[int]:
+        """Iterations that have a checkpoint, in order."""
+        if not self.path.is_dir():
+            return []
+        names = (_NAME.fullmatch(entry.name) for entry in self.path.iterdir())
+        return sorted(int(match[1]) for match in names if match)
+
+    def open(self, iteration: int | None = None) -> Checkpoint:
+        """Read what a checkpoint says of itself.
+
+        Args:
+            iteration: its `N`; `None` is the newest.
+
+        Raises:
+            CheckpointError: there is none, or its index cannot be read.
+        """
+        there = self.iterations()
+        if not there:
+            raise CheckpointError(
+                f"there is no checkpoint in '{self.path}': train first, or check --root_dir"
+            )
+        if iteration is None:
+            iteration = there[-1]
+        if iteration not in there:
+            listed = ", ".join(map(str, there))
+            raise CheckpointError(
+                f"there is no 'ckpt-{iteration}' in '{self.path}'; there are: {listed}"
+            )
+        return _read_index(self.path / f"ckpt-{iteration}")
+
+    def save(
+        self,
+        facts: CheckpointFacts,
+        model: Mapping[str, torch.Tensor],
+        trainer_state: Mapping[str, Any],
+    ) -> Checkpoint:
+        """Write a checkpoint; one of the same iteration is replaced.
+
+        Args:
+            facts: what it says of itself.
+            model: parameters and buffers by name.
+            trainer_state: nested dicts and lists of tensors, numbers and strings.
+
+        Raises:
+            CheckpointError: it cannot be written, e.g. because the disk is full. Earlier
+                checkpoints stay as they are.
+        """
+        final = self.path / f"ckpt-{facts.iteration}"
+        partial = self.path / f".{final.name}.partial-{os.getpid()}"
+        with _writing(partial):
+            partial.mkdir(parents=True)
+            # Clones, since safetensors refuses tensors that share memory.
+            tensors = {k: v.detach().cpu().clone().contiguous() for k, v in model.items()}
+            safetensors.torch.save_file(tensors, partial / MODEL_FILE)
+            torch.save(dict(trainer_state), partial / TRAINER_FILE)
+            digests = {name: _digest(partial / name) for name in (MODEL_FILE, TRAINER_FILE)}
+            index = {"schema_version": SCHEMA_VERSION, **asdict(facts), "digests": digests}
+            (partial / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n")
+            for file in partial.iterdir():
+                _sync(file)
+            _sync(partial)
+            _replace(partial, final)
+            _sync(self.path)
+        return _read_index(final)
+
+    def clean_up(self) -> list[Path]:
+        """Remove what killed jobs left unfinished; call it only while holding the root dir's lock.
+
+        A checkpoint that was moved aside for a new one of its number, which then never came, is
+        put back.
+        """
+        left = sorted(self.path.glob(".ckpt-*")) if self.path.is_dir() else []
+        for folder in left:
+            original = self.path / folder.name.split(".")[1]
+            if ".replaced-" in folder.name and not original.exists():
+                folder.rename(original)
+            else:
+                shutil.rmtree(folder)
+        return left
+
+
+def load_model(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """The parameters and buffers of a checkpoint, by name, after checking the file's digest.
+
+    Raises:
+        CheckpointError: the file is missing, cut short or changed.
+    """
+    path = _verified(checkpoint, MODEL_FILE)
+    try:
+        return safetensors.torch.load_file(path)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"'{path}' cannot be read: {error}. {_other(checkpoint)}") from None
+
+
+def load_trainer_state(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Optimizers, counters and random states, after checking the file's digest.
+
+    Raises:
+        CheckpointError: the file is missing, cut short or changed, or holds anything but data.
+    """
+    path = _verified(checkpoint, TRAINER_FILE)
+    try:
+        return torch.load(path, weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise CheckpointError(f"'{path}' cannot be read: {error}. {_other(checkpoint)}") from None
+
+
+def restore_module(
+    module: nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    where: str,
+    ignored_prefixes: tuple[str, ...] = (),
+) -> None:
+    """Put saved tensors into a module.
+
+    Args:
+        module: gets the tensors.
+        tensors: by the names of `module.state_dict()`.
+        where: what they were read from, for messages.
+        ignored_prefixes: names that begin so are neither needed nor used.
+
+    Raises:
+        CheckpointError: a tensor is missing, left over, or of another shape; all are listed.
+    """
+    wanted = {k: v for k, v in module.state_dict().items() if not k.startswith(ignored_prefixes)}
+    given = {k: v for k, v in tensors.items() if not k.startswith(ignored_prefixes)}
+    faults = [f"missing: {name} {_shape(wanted[name])}" for name in sorted(wanted - given.keys())]
+    faults += [f"left over: {name} {_shape(given[name])}" for name in sorted(given - wanted.keys())]
+    faults += [
+        f"other shape: {name} is {_shape(given[name])} there, {_shape(wanted[name])} in this model"
+        for name in sorted(wanted.keys() & given.keys())
+        if given[name].shape != wanted[name].shape
+    ]
+    if faults:
+        raise CheckpointError(
+            f"{where} holds another model than this code builds:\n  "
+            + "\n  ".join(faults)
+            + "\nThe code or the conf has changed since it was saved."
+        )
+    module.load_state_dict(given, strict=False)
+
+
+def _read_index(path: Path) -> Checkpoint:
+    try:
+        index = json.loads((path / INDEX_FILE).read_text())
+        version = index["schema_version"]
+        named = {f.name: index[f.name] for f in fields(CheckpointFacts)}
+        checkpoint = Checkpoint(**named, path=path, digests=index["digests"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"'{path / INDEX_FILE}' cannot be read: {type(error).__name__}: {error}. "
+            f"The checkpoint is damaged; choose another one with --checkpoint_step"
+        ) from None
+    if version != SCHEMA_VERSION:
+        raise CheckpointError(
+            f"'{path}' has schema version {version}, and this code reads {SCHEMA_VERSION}: "
+            f"open it with the code that made it (play --use_alf_snapshot)"
+        )
+    return checkpoint
+
+
+def _verified(checkpoint: Checkpoint, name: str) -> Path:
+    path = checkpoint.path / name
+    try:
+        digest = _digest(path)
+    except OSError as error:
+        raise CheckpointError(
+            f"'{path}' cannot be read: {error.strerror}. {_other(checkpoint)}"
+        ) from None
+    recorded = checkpoint.digests.get(name)
+    if digest != recorded:
+        raise CheckpointError(
+            f"'{path}' is damaged: its {path.stat().st_size} bytes are not the ones that were "
+            f"saved (SHA-256 {digest[:12]}…, recorded {str(recorded)[:12]}…). {_other(checkpoint)}"
+        )
+    return path
+
+
+def _other(checkpoint: Checkpoint) -> str:
+    folder = checkpoint.path.parent
+    others = [n for n in sorted(_all_iterations(folder)) if n != checkpoint.iteration]
+    if not others:
+        return "There is no other checkpoint in this root dir"
+    return f"Other checkpoints here: --checkpoint_step {', '.join(map(str, others))}"
+
+
+def _all_iterations(folder: Path) -> list[int]:
+    names = (_NAME.fullmatch(entry.name) for entry in folder.iterdir())
+    return [int(match[1]) for match in names if match]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return str(list(tensor.shape))
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Rename a folder; an old one of that name is moved aside first, then removed."""
+    if not target.exists():
+        source.rename(target)
+        return
+    aside = target.with_name(f".{target.name}.replaced-{os.getpid()}")
+    target.rename(aside)
+    source.rename(target)
+    shutil.rmtree(aside)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or folder is on disk; where folders cannot be synced, do nothing."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:  # Windows does not open folders
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _writing(partial: Path) -> Iterator[None]:
+    """Remove an unfinished folder after a failure, and say what to do about it."""
+    try:
+        yield
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise CheckpointError(
+            f"the checkpoint '{partial.parent}' could not be written: {error}. "
+            f"Free some space or choose another --root_dir; earlier checkpoints are untouched"
+        ) from error

@@ -1,0 +1,271 @@
+"""The training job: drives an algorithm through its iterations, and writes what comes of it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+
+from alf import summary
+from alf.data_structures import TimeStep
+from alf.environments.alf_environment import AlfEnvironment
+from alf.metrics import StandardMetrics
+from alf.nest import flatten, pack_sequence_as
+from alf.schedulers import update_all_progresses
+from alf.trainers.checkpoint import (
+    Checkpoint,
+    CheckpointFacts,
+    CheckpointFolder,
+    load_model,
+    load_trainer_state,
+    restore_module,
+)
+from alf.trainers.evaluation import Evaluator
+from alf.trainers.on_policy import OnPolicyLearner
+from alf.trainers.play import play
+from alf.trainers.policy import Policy
+from alf.trainers.progress import TrainProgress
+from alf.trainers.random_states import get_random_states, set_random_states
+from alf.trainers.run_log import RunLog
+from alf.trainers.stop import StopSignals
+from alf.trainers.trainer_config import TrainerConfig
+
+__all__ = ["TrainResult", "Trainer", "play"]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a job ended; written to `result.json`.
+
+    Attributes:
+        iterations: training iterations done, all of the job's.
+        env_steps: environment steps done, all of the job's.
+        wall_s: seconds from this process's first environment step to its last update.
+        steps_per_s: environment steps a second over `wall_s`.
+        average_return: of the last training episodes; `None` if none ended.
+        checkpoint: name of the newest checkpoint.
+        snapshot: id of the snapshot in use; `None` without one.
+    """
+
+    iterations: int
+    env_steps: int
+    wall_s: float
+    steps_per_s: float
+    average_return: float | None
+    checkpoint: str
+    snapshot: str | None
+
+
+class Trainer:
+    """Trains a policy on a batch of environments.
+
+    Args:
+        config: settings of the job.
+        env: the training environments.
+        seed: what the job was seeded with, for the record.
+        evaluator: evaluates the policy now and then; `None` does not.
+        on_checkpoint: called with each checkpoint when it is on disk.
+
+    Attributes:
+        policy: what is trained.
+        iteration: training iterations done.
+        snapshot: id of the snapshot that holds the running code, or `None`.
+        stopped_by: number of the signal that stopped training, or `None`.
+    """
+
+    def __init__(
+        self,
+        config: TrainerConfig,
+        env: AlfEnvironment,
+        seed: int,
+        evaluator: Evaluator | None = None,
+        on_checkpoint: Callable[[Checkpoint], None] = lambda checkpoint: None,
+    ):
+        self._config = config
+        self._env = env
+        self._evaluator = evaluator
+        self._seed = seed
+        self._on_checkpoint = on_checkpoint
+        self.policy = Policy(config, env)
+        self._transformer_state = self.policy.transformer.initial_state(
+            env.batch_size, self.policy.device
+        )
+        self._metrics = StandardMetrics(
+            env.current_time_step(),
+            buffer_size=max(config.metric_min_buffer_size, env.batch_size),
+        )
+        self._learner = OnPolicyLearner(
+            self.policy.algorithm, self._observe, env.batch_size, config
+        )
+        self._folder = CheckpointFolder(config.root_dir)
+        self._log = RunLog(config.root_dir, config.summaries_flush_secs)
+        self._total = config.num_iterations
+        self.iteration = 0
+        self.snapshot: str | None = None
+        self.stopped_by: int | None = None
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps done, over all environments and resumes."""
+        return self._metrics.environment_steps.result()
+
+    @property
+    def average_return(self) -> float | None:
+        """Of the last training episodes; `None` before the first one ends."""
+        return self._metrics.results().get("Metrics/AverageReturn")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to train."""
+        limit = self._config.num_env_steps
+        if limit:
+            return self.env_steps >= limit
+        return self.iteration >= self._config.num_iterations
+
+    @property
+    def total_iterations(self) -> int:
+        """How many iterations the job has in all."""
+        if not self._config.num_env_steps:
+            return self._config.num_iterations
+        per_iteration = self._config.unroll_length * self._env.batch_size
+        left = max(0, self._config.num_env_steps - self.env_steps)
+        return self.iteration + -(-left // per_iteration)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            CheckpointError: it is damaged, or holds another model.
+        """
+        where = f"Checkpoint '{checkpoint.name}'"
+        restore_module(self.policy, load_model(checkpoint), where)
+        state = load_trainer_state(checkpoint)
+        self._learner.load_state_dict(state["learner"])
+        self._transformer_state = pack_sequence_as(self._transformer_state, state["transformer"])
+        self._metrics.load_state_dict(state["metrics"])
+        if state["env"] is not None:
+            self._env.load_state_dict(state["env"])
+        set_random_states(state["random"])
+        self.iteration = checkpoint.iteration
+        self._log.rewind(checkpoint.iteration)
+        logging.info("%s is loaded successfully.", where)
+
+    def train(self) -> TrainResult:
+        """Run to the end, or until a signal asks to stop.
+
+        Raises:
+            TrainingError: the loss is not finite any more.
+        """
+        config = self._config
+        total = self._total = self.total_iterations
+        checkpoint_at = checkpoint_iterations(total, config.num_checkpoints)
+        saved_at: int | None = self.iteration if self.iteration else None
+        steps_before, start = self.env_steps, time.perf_counter()
+        with StopSignals() as signals, self._progress(total) as progress:
+            while not self.is_finished and signals.stop is None:
+                self._train_iter()
+                progress.update(self.iteration, self.env_steps, self.average_return)
+                if self.iteration in checkpoint_at or signals.take_save_request():
+                    self._save()
+                    saved_at = self.iteration
+            wall = time.perf_counter() - start
+            if saved_at != self.iteration:
+                self._save()
+            self.stopped_by = signals.stop
+        result = self._result(wall, self.env_steps - steps_before)
+        self._log.write_result(asdict(result))
+        return result
+
+    def close(self) -> None:
+        """Flush the summaries; environments are closed by who made them."""
+        self._log.close()
+
+    def _train_iter(self) -> None:
+        number = self.iteration + 1
+        update_all_progresses(
+            {
+                "iterations": self.iteration,
+                "env_steps": self.env_steps,
+                "global_counter": self.iteration,
+                "percent": self.iteration / self._total,
+            }
+        )
+        facts: dict[str, Any] = {}
+        with self._log.iteration(number, self._should_record(number), facts):
+            self._learner.train_iter()
+            self.iteration = number
+            if summary.should_record_summaries():
+                facts["env_steps"] = self.env_steps
+                for tag, value in self._metrics.results().items():
+                    summary.scalar(tag, value)
+        if self._evaluator is not None and number % self._config.eval_interval == 0:
+            self._evaluator.evaluate(self.policy, number, self.env_steps)
+
+    def _observe(self, action: Any) -> TimeStep:
+        """Step the environments and give what the policy is to see."""
+        env = self._env
+        time_step = env.current_time_step() if action is None else env.step(action)
+        # A resumed job stands at a step that was counted before it was saved, and at a fresh
+        # first step, which counts nothing, if its environments could not be put back.
+        if action is not None or bool(time_step.is_first().all()):
+            self._metrics(time_step)
+        time_step, self._transformer_state = self.policy.transform(
+            time_step, self._transformer_state
+        )
+        return time_step
+
+    def _should_record(self, iteration: int) -> bool:
+        interval = self._config.summary_interval
+        first = self._config.summarize_first_interval and iteration <= interval
+        return first or iteration % interval == 0
+
+    def _save(self) -> None:
+        state = {
+            "learner": self._learner.state_dict(),
+            "metrics": self._metrics.state_dict(),
+            "env": self._env.state_dict(),
+            "transformer": flatten(self._transformer_state),
+            "random": get_random_states(),
+        }
+        checkpoint = self._folder.save(
+            CheckpointFacts(self.iteration, self.env_steps, self.snapshot, self._seed),
+            self.policy.state_dict(),
+            state,
+        )
+        self._on_checkpoint(checkpoint)
+        logging.info("Checkpoint '%s' is saved successfully.", checkpoint.name)
+
+    def _result(self, wall: float, steps: int) -> TrainResult:
+        return TrainResult(
+            iterations=self.iteration,
+            env_steps=self.env_steps,
+            wall_s=round(wall, 3),
+            steps_per_s=round(steps / wall, 1) if steps else 0.0,
+            average_return=self.average_return,
+            checkpoint=f"ckpt-{self.iteration}",
+            snapshot=self.snapshot,
+        )
+
+    @contextmanager
+    def _progress(self, total: int) -> Iterator[TrainProgress]:
+        conf = Path(self._config.conf_file or "alf_config.py").stem
+        job = Path(self._config.root_dir).name
+        progress = TrainProgress(conf, job, self.iteration, total)
+        try:
+            yield progress
+        finally:
+            progress.close()
+
+
+def checkpoint_iterations(total: int, count: int) -> set[int]:
+    """`count` iterations, evenly spaced over `1..total`, the last included.
+
+    Args:
+        total: iterations of the job.
+        count: how many checkpoints; 0 gives the last alone.
+    """
+    count = min(max(count, 1), total)
+    return {round(total * (k + 1) / count) for k in range(count)}

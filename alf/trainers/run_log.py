@@ -1,0 +1,88 @@
+"""What a training job leaves to read: TensorBoard events, `metrics.jsonl` and `result.json`."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from alf import summary
+from alf.summary.event_writer import EventWriter
+
+
+class RunLog:
+    """Writes the summaries of a job; nothing is on disk before the first one.
+
+    Args:
+        root_dir: the job's folder; files go into its `train` folder.
+        flush_secs: longest time in seconds until a summary is on disk.
+    """
+
+    def __init__(self, root_dir: str | Path, flush_secs: float):
+        self._folder = Path(root_dir) / "train"
+        self._flush_secs = flush_secs
+        self._metrics = self._folder / "metrics.jsonl"
+
+    @cached_property
+    def _writer(self) -> EventWriter:
+        return summary.create_summary_writer(self._folder, self._flush_secs)
+
+    def rewind(self, iteration: int) -> None:
+        """Forget the metrics of later iterations, which a resumed job is about to repeat."""
+        if not self._metrics.exists():
+            return
+        kept = [
+            line for line in self._metrics.read_text().splitlines() if _is_upto(line, iteration)
+        ]
+        _write_whole(self._metrics, "".join(line + "\n" for line in kept))
+
+    @contextmanager
+    def iteration(self, number: int, record: bool, facts: Mapping[str, Any]) -> Iterator[None]:
+        """Around a training iteration: where `record`, its scalars become one line of metrics.
+
+        Args:
+            number: the iteration, counted from 1.
+            record: whether to write summaries.
+            facts: filled by the caller before the end; these go first in the line.
+        """
+        summary.set_global_counter(number)
+        if not record:
+            with summary.record_if(False):
+                yield
+            return
+        with summary.push_summary_writer(self._writer), summary.collect_scalars() as scalars:
+            yield
+        values = {"iteration": number, **facts, **scalars}
+        with self._metrics.open("a") as file:
+            file.write(json.dumps({k: _plain(v) for k, v in values.items()}) + "\n")
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Write `result.json`."""
+        text = json.dumps({k: _plain(v) for k, v in result.items()}, indent=2) + "\n"
+        _write_whole(self._folder / "result.json", text)
+
+    def close(self) -> None:
+        """Flush and close the event file."""
+        if "_writer" in vars(self):
+            self._writer.close()
+
+
+def _is_upto(line: str, iteration: int) -> bool:
+    try:
+        return json.loads(line)["iteration"] <= iteration
+    except (ValueError, KeyError, TypeError):
+        return False  # a killed job may leave half a line at the end
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become `null`."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_whole(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial.write_text(text)
+    partial.replace(path)

@@ -1,0 +1,218 @@
+"""A training job from its first line to its last: conf, snapshot, training, report."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from absl import logging
+
+from alf import snapshot
+from alf._config import (
+    decode_source,
+    describe_unused,
+    load_config,
+    loaded_confs,
+    parse_overrides,
+    pre_config,
+    validate_pre_configs,
+    write_alf_config,
+)
+from alf.device import get_default_device
+from alf.environments.creation import create_environment
+from alf.errors import RootDirError
+from alf.trainers.checkpoint import Checkpoint, CheckpointFolder
+from alf.trainers.evaluation import Evaluator
+from alf.trainers.policy_trainer import Trainer, TrainResult
+from alf.trainers.random_states import draw_seed, seed_everything
+from alf.trainers.trainer_config import TrainerConfig
+
+CONFIG_FILE = "alf_config.py"
+
+
+class TrainJob:
+    """Runs a new job, or goes on with the one in a root dir.
+
+    Nothing but a lock is written before the conf has been read, the environments made and the model
+    built, so that a mistake in any of them leaves the root dir as it was.
+
+    Args:
+        root_dir: the job's folder.
+        conf: the conf of a new job; `None` goes on with `<root_dir>/alf_config.py`.
+        conf_params: overrides, `NAME=VALUE` each.
+        store_snapshot: whether to store the code that runs.
+        deterministic: let torch refuse operations that are not deterministic.
+        command_line: how the job was started, for the record.
+        report: gets the lines that tell the user how it goes.
+    """
+
+    def __init__(
+        self,
+        root_dir: str,
+        conf: str | None = None,
+        conf_params: Sequence[str] = (),
+        store_snapshot: bool = True,
+        deterministic: bool = True,
+        command_line: Sequence[str] = (),
+        report: Callable[[str], None] = logging.info,
+    ):
+        self._root_dir = Path(root_dir).expanduser().absolute()
+        self._conf = self._find_conf(conf)
+        self._is_new = conf is not None
+        self._conf_params = conf_params
+        self._store_snapshot = store_snapshot
+        self._deterministic = deterministic
+        self._command_line = command_line
+        self._report = report
+        self._folder = CheckpointFolder(self._root_dir)
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def run(self) -> int | None:
+        """Train; returns the number of the signal that stopped it, or `None` at the end.
+
+        Raises:
+            AlfError: anything that keeps the job from going on.
+        """
+        if self._root_dir.exists():
+            self._claim_root_dir()
+        overrides = parse_overrides(self._conf_params)
+        pre_config(overrides)
+        loaded = load_config(self._conf)
+        newest = self._newest_checkpoint()
+        torch.use_deterministic_algorithms(self._deterministic)
+        config = TrainerConfig(root_dir=str(self._root_dir), conf_file=str(self._conf))
+        seed = self._choose_seed(config, newest)
+        trainer = self._build(config, seed, newest)
+        validate_pre_configs()
+
+        if not self._root_dir.exists():
+            self._claim_root_dir()
+        if newest is not None:
+            trainer.restore(newest)
+        source = decode_source(loaded.source)
+        write_alf_config(self._root_dir / CONFIG_FILE, overrides, source, self._conf)
+        self._report_start(seed, newest)
+        taken = self._take_snapshot(seed) if self._store_snapshot else None
+        trainer.snapshot = taken
+        for line in describe_unused():
+            logging.warning(line)
+        self._train(trainer, config)
+        return trainer.stopped_by
+
+    def _find_conf(self, conf: str | None) -> Path:
+        if self._root_dir.exists() and not self._root_dir.is_dir():
+            raise RootDirError(
+                f"--root_dir '{self._root_dir}' is a file: give a folder, or a name that is free"
+            )
+        if conf is not None:
+            return Path(conf).expanduser()
+        recorded = self._root_dir / CONFIG_FILE
+        if not recorded.is_file():
+            raise RootDirError(
+                f"there is no job in '{self._root_dir}' to go on with (it has no {CONFIG_FILE}): "
+                f"start one with --conf, for example --conf alf/examples/ac_cart_pole_conf.py"
+            )
+        return recorded
+
+    def _newest_checkpoint(self) -> Checkpoint | None:
+        return self._folder.open() if self._folder.iterations() else None
+
+    def _choose_seed(self, config: TrainerConfig, newest: Checkpoint | None) -> int:
+        """The configured seed, else the one that the job began with, else a new one."""
+        if config.random_seed is not None:
+            return config.random_seed
+        return draw_seed() if newest is None else newest.seed
+
+    def _build(self, config: TrainerConfig, seed: int, newest: Checkpoint | None) -> Trainer:
+        # Environments that cannot be put back where they were begin other episodes than at first.
+        env_seed = seed if newest is None else (seed + 7919 * newest.iteration) % 2**31
+        if get_default_device().type == "cpu":
+            torch.set_num_threads(1)  # for small networks, more threads are slower
+        seed_everything(seed)
+        env = self._open.enter_context(create_environment(seed=env_seed))
+        evaluator = None
+        if config.evaluate:
+            evaluator = self._open.enter_context(Evaluator(config, seed))
+        trainer = Trainer(config, env, seed, evaluator, self._on_checkpoint)
+        self._open.callback(trainer.close)
+        return trainer
+
+    def _claim_root_dir(self) -> None:
+        """Make the folder, and keep every other job out of it until this one ends."""
+        try:
+            self._root_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RootDirError(
+                f"--root_dir '{self._root_dir}' cannot be made: {error.strerror}"
+            ) from None
+        if not os.access(self._root_dir, os.W_OK):
+            raise RootDirError(f"--root_dir '{self._root_dir}' cannot be written to")
+        self._open.enter_context(snapshot.hold_root_dir(self._root_dir))
+        for left in self._folder.clean_up():
+            logging.info("Cleaned up '%s', which a killed job left.", left)
+
+    def _take_snapshot(self, seed: int) -> str:
+        taken = snapshot.take(
+            self._root_dir,
+            confs=[loaded.path for loaded in loaded_confs()],
+            conf_text_path=self._root_dir / CONFIG_FILE,
+            command=self._command_line,
+            seed=seed,
+        )
+        for line in snapshot.describe(taken):
+            self._report(line)
+        for warning in taken.warnings:
+            logging.warning(warning)
+        return taken.id
+
+    def _on_checkpoint(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.snapshot is not None:
+            snapshot.tag_checkpoint(self._root_dir, checkpoint.snapshot, checkpoint.iteration)
+
+    def _report_start(self, seed: int, newest: Checkpoint | None) -> None:
+        device = get_default_device()
+        threads = f", {torch.get_num_threads()} thread" if device.type == "cpu" else ""
+        self._report(f"conf      {self._conf}")
+        self._report(f"root dir  {self._root_dir}")
+        self._report(f"device    {device}{threads}")
+        self._report(f"seed      {seed}")
+        if newest is not None:
+            self._report(f"resume    {newest.name}, {newest.env_steps:,} environment steps")
+
+    def _train(self, trainer: Trainer, config: TrainerConfig) -> None:
+        if trainer.is_finished:
+            self._report(
+                f"Nothing is left to train: {trainer.iteration} iterations are done. To go on, "
+                f"raise the total, for example "
+                f'--conf_param="TrainerConfig.num_iterations={2 * trainer.iteration}"'
+            )
+        else:
+            self._report_end(trainer.train())
+        self._report(f"play it   python -m alf.bin.play --root_dir {self._root_dir}")
+
+    def _report_end(self, result: TrainResult) -> None:
+        shown = "no episode ended" if result.average_return is None else result.average_return
+        self._report(
+            f"done      average return {_round(shown)}, {result.iterations:,} iterations, "
+            f"{result.env_steps:,} steps in {result.wall_s:.1f} s ({result.steps_per_s:,.0f}/s)"
+        )
+        self._report(f"model     {self._folder.path / result.checkpoint}")
+        self._report(f"curves    tensorboard --logdir {self._root_dir}")
+
+
+def _round(value: Any) -> Any:
+    return f"{value:.2f}" if isinstance(value, float) else value

@@ -1,0 +1,113 @@
+"""What a training job is told besides its algorithm and its environment."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alf._config import configurable
+from alf.errors import ConfigError
+
+_RETIRED = {
+    "ml_type": "this framework trains by reinforcement only",
+    "async_unroll": "the rollout runs in the training process",
+    "max_unroll_length": "set TrainerConfig.unroll_length",
+    "unroll_queue_size": "the rollout runs in the training process",
+    "unroll_step_interval": "the rollout runs in the training process",
+    "unroll_parameter_update_period": "the rollout runs in the training process",
+    "async_eval": "evaluation runs between two iterations, on environments of its own",
+    "confirm_checkpoint_upon_crash": "no question is asked; a stopped job saves a checkpoint",
+    "no_thread_env_for_conf": "environments are made once, when training starts",
+    "mask_out_loss_for_last_step": "the action at the end of an episode never counts",
+    "code_snapshots": "the whole code is captured; see `alf snapshot show`",
+    "profiling": "run the command under a profiler such as py-spy",
+    "visualize_alf_tree": "print the algorithm: it is a torch module",
+    "summary_max_queue": "set TrainerConfig.summaries_flush_secs",
+}
+
+
+@configurable(retired=_RETIRED)
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """Settings of a training job.
+
+    How long: training stops at `num_iterations`, or at `num_env_steps` where that is above 0.
+
+    Attributes:
+        root_dir: the job's folder.
+        conf_file: the conf that the job was started with, for messages.
+
+        algorithm_ctor: called as `algorithm_ctor(observation_spec=, action_spec=, reward_spec=,
+            config=)`.
+        data_transformer_ctor: a transformer's constructor or a list of them, applied in order to
+            what the environment gives; `None` for none.
+        random_seed: seed of everything random; `None` draws one, which is reported and recorded.
+
+        num_iterations: total of training iterations, above 0.
+        num_env_steps: total of environment steps over all environments; 0 leaves it to
+            `num_iterations`.
+        unroll_length: environment steps of each environment an iteration, above 0.
+        unroll_with_grad: compute gradients through the rollout instead of a batched pass after it.
+
+        num_checkpoints: how many checkpoints to write, evenly spaced; the last iteration always
+            writes one; 0 writes only that.
+        evaluate: whether to evaluate the greedy policy while training.
+        eval_interval: iterations between two evaluations.
+        num_eval_episodes: episodes of one evaluation.
+        num_eval_environments: environments that evaluation steps at once.
+        epsilon_greedy: probability of a sampled action in play and evaluation, in `[0, 1]`.
+
+        summary_interval: iterations between two summaries.
+        summarize_first_interval: also summarise each of the first `summary_interval` iterations.
+        summaries_flush_secs: at most so many seconds until TensorBoard can see a summary.
+        metric_min_buffer_size: average return and length run over at least so many episodes.
+        debug_summaries: write summaries that only a developer needs.
+        summarize_grads_and_vars: write histograms of parameters and their gradients.
+        summarize_action_distributions: write histograms of actions and the policy's entropy.
+    """
+
+    root_dir: str
+    conf_file: str = ""
+
+    algorithm_ctor: Callable[..., Any] | None = None
+    data_transformer_ctor: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None
+    random_seed: int | None = None
+
+    num_iterations: int = 1000
+    num_env_steps: int = 0
+    unroll_length: int = 8
+    unroll_with_grad: bool = False
+
+    num_checkpoints: int = 10
+    evaluate: bool = False
+    eval_interval: int = 10
+    num_eval_episodes: int = 10
+    num_eval_environments: int = 1
+    epsilon_greedy: float = 0.0
+
+    summary_interval: int = 50
+    summarize_first_interval: bool = True
+    summaries_flush_secs: int = 1
+    metric_min_buffer_size: int = 10
+    debug_summaries: bool = False
+    summarize_grads_and_vars: bool = False
+    summarize_action_distributions: bool = False
+
+    def __post_init__(self) -> None:
+        positive = ("num_iterations", "unroll_length", "eval_interval", "summary_interval")
+        for name in (*positive, "num_eval_episodes", "num_eval_environments"):
+            if getattr(self, name) < 1:
+                self._refuse(name, "a number of at least 1")
+        for name in ("num_env_steps", "num_checkpoints", "metric_min_buffer_size"):
+            if getattr(self, name) < 0:
+                self._refuse(name, "a number of at least 0")
+        if not 0 <= self.epsilon_greedy <= 1:
+            self._refuse("epsilon_greedy", "a probability between 0 and 1")
+        if self.algorithm_ctor is None:
+            raise ConfigError(
+                "the conf does not say which algorithm to train: add for example\n"
+                "  alf.config('TrainerConfig', algorithm_ctor=functools.partial(\n"
+                "      ActorCriticAlgorithm, optimizer=alf.optimizers.Adam(lr=1e-3)))"
+            )
+
+    def _refuse(self, name: str, wanted: str) -> None:
+        raise ConfigError(f"TrainerConfig.{name} is {getattr(self, name)!r}: give {wanted}")
