@@ -22,7 +22,7 @@ from typing import Any, NoReturn, cast
 from dulwich.errors import ChecksumMismatch, ObjectFormatException
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Commit, ObjectID, Tree
-from dulwich.refs import DiskRefsContainer, Ref
+from dulwich.refs import DiskRefsContainer
 
 from alf.errors import SnapshotError
 from alf.snapshot.exclusions import STORE_NAME, is_safe_name
@@ -44,7 +44,7 @@ _FOLDER_MODE = 0o040000
 
 MANIFEST_NAME = "snapshot.json"
 ID_LENGTH = 12
-_MAIN = b"refs/heads/main"
+_MAIN = "refs/heads/main"
 _CHECKPOINT_TAG = "refs/tags/ckpt-"
 _AUTHOR = b"alf <alf@localhost>"
 _CONFIG = """[core]
@@ -213,7 +213,7 @@ class Store:
 
     def move_main(self, commit: str) -> None:
         """Makes a commit the newest snapshot."""
-        self._write_ref(_MAIN.decode("ascii"), commit)
+        self._write_ref(_MAIN, commit)
 
     def tag_checkpoint(self, snapshot: str, number: int) -> None:
         """Notes which snapshot made checkpoint `ckpt-<number>`; a later one takes over.
@@ -254,21 +254,21 @@ class Store:
 
     # Reading
 
+    def references(self) -> dict[str, str]:
+        """Every branch and tag, `refs/...` -> commit."""
+        found = self._refs.as_dict()
+        return {os.fsdecode(ref): commit.decode("ascii") for ref, commit in found.items()}
+
     def newest(self) -> str | None:
         """The commit of the newest snapshot, or None while there is none."""
-        refs = self._refs.as_dict()
-        found = refs.get(Ref(_MAIN))
-        return found.decode("ascii") if found else None
+        return self.references().get(_MAIN)
 
     def checkpoints(self) -> dict[str, list[int]]:
         """Commit -> the numbers of the checkpoints that it made, ascending."""
         found: dict[str, list[int]] = {}
-        for ref, commit in self._refs.as_dict().items():
-            match = re.fullmatch(
-                re.escape(_CHECKPOINT_TAG) + r"(\d+)", ref.decode("utf-8", "replace")
-            )
-            if match:
-                found.setdefault(commit.decode("ascii"), []).append(int(match[1]))
+        for ref, commit in self.references().items():
+            if match := re.fullmatch(re.escape(_CHECKPOINT_TAG) + r"(\d+)", ref):
+                found.setdefault(commit, []).append(int(match[1]))
         return {commit: sorted(numbers) for commit, numbers in found.items()}
 
     def entries(self) -> list[Entry]:
