@@ -104,15 +104,16 @@ def _make_batch(
         first.close()
         logging.info("%s: %d environments in one vectorised call", first.name, count)
         return vector
-    why = _why_in_process(first, count, nonparallel)
+    if count == 1:
+        logging.info("%s: one environment in this process", first.name)
+        return InProcessEnvironment(take_lanes(first), seed)
+    why = _why_in_process(first, nonparallel)
+    spec = first.time_step_spec()
+    first.close()  # it was stepped to measure it, and so is not like the others any more
     if why is None:
-        spec = first.time_step_spec()
-        first.close()
         return parallel(ctors, seed=seed, time_step_spec=spec)
     logging.info("%s: %d environments in this process, %s", first.name, count, why)
-    lanes = take_lanes(first)
-    for ctor in ctors[1:]:
-        lanes += take_lanes(ctor())
+    lanes = [lane for ctor in ctors for lane in take_lanes(ctor())]
     return InProcessEnvironment(lanes, seed)
 
 
@@ -150,12 +151,10 @@ def _vectorised(first: AlfEnvironment, count: int, seed: int | None) -> AlfEnvir
     return vector
 
 
-def _why_in_process(first: AlfEnvironment, count: int, nonparallel: bool) -> str | None:
+def _why_in_process(first: AlfEnvironment, nonparallel: bool) -> str | None:
     """Why environments are stepped here, or `None` if workers are worth it."""
     if nonparallel:
         return "as asked for by nonparallel=True"
-    if count == 1:
-        return "as it is alone"
     if os.cpu_count() == 1:
         return "as there is one processor"
     seconds = _step_seconds(first)

@@ -251,13 +251,15 @@ def _converter(
     dtype = space.dtype
     assert dtype is not None
     if not isinstance(spec, BoundedTensorSpec):
-        return lambda action: action.astype(dtype)
+        return lambda action: np.array(action, dtype)
     low, high = spec.minimum, spec.maximum
     if spec.is_discrete:
         offset = low.astype(dtype)
         if not offset.any():
             return lambda action: action.astype(dtype, copy=False)
-        return lambda action: action.astype(dtype) + offset
+        if isinstance(space, spaces.Discrete):
+            return lambda action: action.astype(dtype) + offset
+        return lambda action: np.asarray(action.astype(dtype) + offset)
     scaled = normalize and _is_finite(spec)
     middle, half = (low + high) / 2, (high - low) / 2
 
@@ -266,7 +268,7 @@ def _converter(
             action = middle + half * action
         if clip:
             action = np.minimum(np.maximum(action, low), high)
-        return action.astype(dtype)
+        return np.asarray(action, dtype)  # NumPy makes scalars of arrays without dimensions
 
     return convert
 

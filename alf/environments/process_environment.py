@@ -123,16 +123,15 @@ class ProcessEnvironment(AlfEnvironment):
         leaves = self._action_arrays(action)
         for array, leaf in zip(self._open.actions, leaves, strict=True):
             array[...] = leaf
-        for index in range(self._num_workers):
-            self._send(index, worker.STEP, "step()")
-        self._collect("step()")
+        self._ask(worker.STEP, "step()")
         steps = self._open.steps
         return steps.time_step(self._prev_action(leaves, steps.first_rows()))
 
-    def _ask(self, request: bytes, call: str, argument: Any = None) -> list[Any]:
+    def _ask(self, request: bytes, call: str, *argument: Any) -> list[Any]:
         """One request to all workers, and their answers."""
+        message = request + b"".join(pickle.dumps(value) for value in argument)
         for index in range(self._num_workers):
-            self._send(index, request + pickle.dumps(argument), call)
+            self._send(index, message, call)
         return self._collect(call)
 
     def _send(self, index: int, message: bytes, call: str) -> None:

@@ -27,8 +27,8 @@ class TestEpisodes:
         assert [0, 1, 2, 0, 1] == [int(s.step_type) for s in steps]
         assert [0.0, 1.0, 2.0, 0.0, 1.0] == [s.reward.item() for s in steps]
         assert [1.0, 1.0, discount, 1.0, 1.0] == [s.discount.item() for s in steps]
-        # observation [t, episode]; the first episode is number 0
-        assert [[0, 0], [1, 0], [2, 0], [0, 1], [1, 1]] == [
+        # observation [t, episode]; episode 0 was the look at its info
+        assert [[0, 1], [1, 1], [2, 1], [0, 2], [1, 2]] == [
             s.observation[0].int().tolist() for s in steps
         ]
 
@@ -37,6 +37,7 @@ class TestEpisodes:
         gym_env = tiny.Countdown(length=1)
         env = wrap_env(gym_env)
         env.reset()
+        gym_env.actions.clear()
 
         last, first = step(env, 2), step(env, 1)
 
