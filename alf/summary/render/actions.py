@@ -203,13 +203,13 @@ def _draw_choices(
     count = probs.shape[1]
     marked = int(np.nanargmax(probs[0])) if np.isfinite(probs).any() else None
     notes = None
-    if is_taken and marked is not None:
+    if is_taken and marked is not None and style.x_ticks is None:
         notes = [[labels[i] if i == marked else "" for i in range(count)]]
     chart = BarChart(
         probs,
         labels=labels,
         y_range=(0.0, 1.0),
-        annotate_format=style.annotate_format,
+        annotate_format="" if is_taken and notes is None else style.annotate_format,
         tracks=np.tile([0.0, 1.0], (count, 1)),
         marked=marked,
         notes=notes,

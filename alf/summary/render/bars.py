@@ -121,6 +121,7 @@ class BarChart:
         low, high = value_range(self.values, self.y_range, include=(0.0,))
         if self.y_range is None:
             low, high = rounded_range(low, high)
+        self._keep_digits(max(abs(low), abs(high)))
         note = self._note_style(size, low, high)
         sheet = Sheet(
             size,
@@ -136,6 +137,11 @@ class BarChart:
         panel = open_panel(sheet)
         self._draw_bars(panel, note)
         return Image(panel.canvas.pixels, name)
+
+    def _keep_digits(self, size: float) -> None:
+        """Change a number format that shows nothing but zeros on an axis up to `size`."""
+        if self.annotate_format and not set(self.annotate_format % size) & set("123456789"):
+            self.annotate_format = "%.2g"
 
     def _note_style(self, size: Size, low: float, high: float) -> _NoteStyle:
         """How numbers are set; from the range alone, so that it stays from frame to frame."""
@@ -158,7 +164,7 @@ class BarChart:
 
     def _draw_bars(self, panel: Panel, note: _NoteStyle) -> None:
         series_count, count = self.values.shape
-        group = min(max(self.width, 0.01), 1.0)
+        group = min(max(self.width, 0.01), 1.0) * (0.5 if count == 1 else 1.0)
         starts = np.arange(count) - group / 2
         step = group / max(series_count, 1)
         base = float(panel.y_pixels(0.0))

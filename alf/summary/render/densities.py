@@ -16,8 +16,8 @@ from torch import distributions as td
 
 from alf.summary.arrays import to_numpy
 
-_EVEN_POINTS = 128
-_FINE_OFFSETS = np.concatenate([[0.0], np.logspace(-4, -1.7, 14)])
+_EVEN_POINTS = 96
+_FINE_OFFSETS = np.concatenate([[0.0], np.logspace(-4, -1.7, 10)])
 """Distances from the mode, in parts of the axis, where a narrow peak is looked at closely."""
 
 

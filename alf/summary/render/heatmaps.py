@@ -122,6 +122,8 @@ def draw_cells(panel: Panel, fractions: NDArray[np.float64], cmap: str) -> None:
     """
     plot = panel.plot
     height, width = fractions.shape
+    if not fractions.size:
+        return
     if height > plot.height or width > plot.width:
         averaged: Any = colorize(fractions, cmap)
         target = (plot.width, plot.height)
@@ -138,6 +140,8 @@ def _annotate_cells(
 ) -> None:
     """Write each value into its cell, dark on light and light on dark, if all fit."""
     height, width = values.shape
+    if not values.size:
+        return
     room = panel.plot.width / width, panel.plot.height / height
     if min(room) < theme.SMALLEST_PIXELS:
         return
@@ -238,27 +242,16 @@ def _draw_contour(panel: Panel, fractions: NDArray[np.float64], cmap: str) -> No
     """Draw `fractions` `[H, W]`, whose corners are the corners of the plot, in even levels."""
     plot = panel.plot
     height, width = fractions.shape
-    columns = np.linspace(0, width - 1, plot.width, dtype=np.float32)
-    rows = np.linspace(0, height - 1, plot.height, dtype=np.float32)
+    # Twice as fine, then averaged: the edges of the areas become smooth.
+    columns = np.linspace(0, width - 1, 2 * plot.width, dtype=np.float32)
+    rows = np.linspace(0, height - 1, 2 * plot.height, dtype=np.float32)
     grid_x, grid_y = np.meshgrid(columns, rows)
     source: Any = fractions.astype(np.float32)
     fine = np.asarray(cv2.remap(source, grid_x, grid_y, cv2.INTER_LINEAR), np.float64)
     levels = np.clip(np.floor(fine * _CONTOUR_LEVELS), 0, _CONTOUR_LEVELS - 1)
-    picture = colorize((levels + 0.5) / _CONTOUR_LEVELS, cmap)
-    panel.canvas.picture(plot.left, plot.top, picture)
-
-    from contourpy import contour_generator
-
-    generator = contour_generator(z=np.ma.masked_invalid(fractions))
-    scale = np.array([plot.width / (width - 1), plot.height / (height - 1)])
-    table = color_table(cmap)
-    for level in range(1, _CONTOUR_LEVELS):
-        # A line in the darker colour of its two sides hides the steps between whole pixels.
-        shade = table[round((level - 0.5) / _CONTOUR_LEVELS * 255)]
-        color = (int(shade[0]), int(shade[1]), int(shade[2]))
-        for line in generator.lines(level / _CONTOUR_LEVELS):
-            points = np.asarray(line, np.float64) * scale + (plot.left, plot.top)
-            panel.canvas.line(points, color)
+    areas: Any = colorize((levels + 0.5) / _CONTOUR_LEVELS, cmap)
+    smooth = cv2.resize(areas, (plot.width, plot.height), interpolation=cv2.INTER_AREA)
+    panel.canvas.picture(plot.left, plot.top, np.asarray(smooth, np.uint8))
 
 
 def render_heatmap_fast(

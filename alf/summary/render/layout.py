@@ -25,6 +25,7 @@ from alf.summary.render.text import cap_height, elided, text_width
 
 NO_AXIS = Axis(0.0, 1.0)
 _LARGEST_SIDE = 8192
+_LEGEND_ROWS = 3
 _SMALLEST_SIDE = 16
 
 
@@ -234,6 +235,11 @@ class _Layout:
     def _tick(self) -> int:
         return max(2, round(theme.TICK * self.sheet.size.unit))
 
+    @property
+    def _drop(self) -> int:
+        """Pixels from the plot to the labels below it; the lowest label at its side needs some."""
+        return self._tick + self._cap // 3
+
     # Title ----------------------------------------------------------------------------------------
 
     def _title_height(self) -> int:
@@ -262,7 +268,7 @@ class _Layout:
     # Legend ---------------------------------------------------------------------------------------
 
     def _legend_rows(self) -> list[list[tuple[int, int, str]]]:
-        """Rows of (x, series, text), as many series as fit into three rows."""
+        """Rows of (x, series, text); beyond three rows the last entry counts what is left out."""
         rows: list[list[tuple[int, int, str]]] = []
         x, room = self.pad, self.sheet.size.width - 2 * self.pad
         for i, legend in enumerate(self.sheet.legends):
@@ -273,7 +279,11 @@ class _Layout:
                 x = self.pad
             rows[-1].append((x, i, text))
             x += width
-        return rows[:3]
+        if len(rows) > _LEGEND_ROWS:
+            rows = rows[:_LEGEND_ROWS]
+            last_x, last, _ = rows[-1][-1]
+            rows[-1][-1] = (last_x, -1, f"and {len(self.sheet.legends) - last} more")
+        return rows
 
     def _draw_legend(self) -> None:
         for row, items in enumerate(self.legend_rows):
@@ -281,8 +291,11 @@ class _Layout:
             for x, i, text in items:
                 color = theme.series_color(i)
                 half = max(1, round(0.1 * self.em))
-                self.canvas.rect(x, y - half, x + 0.9 * self.em, y + half, color)
-                self.canvas.text(x + 1.2 * self.em, y, text, self.em, theme.INK, "lm")
+                indent = 0.0
+                if i >= 0:
+                    self.canvas.rect(x, y - half, x + 0.9 * self.em, y + half, color)
+                    indent = 1.2 * self.em
+                self.canvas.text(x + indent, y, text, self.em, theme.INK, "lm")
 
     # Vertical axis --------------------------------------------------------------------------------
 
@@ -291,12 +304,16 @@ class _Layout:
         margin = self.pad
         if not self.detail:
             return margin
+        labels = self.sheet.x.labels
+        if labels and not self.sheet.x.is_category:
+            # Its first label is centred on the corner of the plot.
+            margin = max(margin, text_width(labels[0], self.em) // 2 + 2)
         room = round(self.sheet.size.width * 0.33)
         axis = self.sheet.y
         texts = [elided(label, self.em, room) for label in axis.labels]
         self.y_labels = list(zip(axis.ticks, texts, strict=True))
         if texts:
-            margin += max(text_width(text, self.em) for text in texts) + self._tick + 1
+            margin = self.pad + max(text_width(text, self.em) for text in texts) + self._tick + 1
         if axis.title and self.detail == 2:
             margin += self._line
         return margin
@@ -334,7 +351,7 @@ class _Layout:
         if not self.detail:
             return margin
         if axis.labels:
-            margin += self._place_x_labels(plot_width) + self._tick
+            margin += self._place_x_labels(plot_width) + self._drop
         if axis.title and self.detail == 2:
             margin += self._line
         return margin
@@ -357,7 +374,7 @@ class _Layout:
 
     def _draw_x_axis(self) -> None:
         plot, canvas, axis = self.plot, self.canvas, self.sheet.x
-        below = plot.bottom + self._tick
+        below = plot.bottom + self._drop
         for value, text in self.x_labels:
             x = plot.left + float(axis.fraction(value)) * plot.width
             if self.x_upward:
@@ -378,7 +395,9 @@ class _Layout:
 
     def _right_margin(self) -> int:
         margin = self.pad
-        bar = self.sheet.colorbar
+        bar, labels = self.sheet.colorbar, self.sheet.x.labels
+        if labels and self.detail and not self.sheet.x.is_category:
+            margin = max(margin, text_width(labels[-1], self.em) // 2 + 2)
         if bar is not None and self.detail:
             margin += round(theme.COLORBAR * self.sheet.size.unit) + self._tick + self.pad
             margin += max(text_width(label, self.em) for label in bar.labels)

@@ -12,22 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFont
 
+from alf.summary.render.theme import Color
+
 ELLIPSIS = "…"
 
 
 @dataclass(frozen=True, eq=False)
-class TextMask:
-    """One line of text.
+class Stamp:
+    """One line of text in one colour, ready to be put on pixels.
+
+    A pixel `p` becomes `(p * keep + ink) / 255`, which stays within 16 bits.
 
     Attributes:
-        alpha: coverage, int32 `[h, w, 1]` in [0, 255].
-        left: pixels from the start of the line to the mask, negative where a letter leans out.
-        top: pixels from the baseline to the mask, negative upwards.
+        keep: what shows through, uint16 `[h, w, 3]` in [0, 255].
+        ink: the colour times its coverage, uint16 `[h, w, 3]`, with the half that rounds.
+        left: pixels from the start of the line to the stamp, negative where a letter leans out.
+        top: pixels from the baseline to the stamp, negative upwards.
         advance: width of the line in pixels.
         cap_height: height of a capital letter in pixels, the same for all texts of a size.
     """
 
-    alpha: NDArray[np.int32]
+    keep: NDArray[np.uint16]
+    ink: NDArray[np.uint16]
     left: int
     top: int
     advance: int
@@ -42,16 +48,22 @@ def _font(pixels: int, bold: bool) -> ImageFont.FreeTypeFont:
 
 
 @functools.lru_cache(maxsize=8192)
-def text_mask(text: str, pixels: int, bold: bool = False) -> TextMask:
-    """Set one line of `text` with an em of `pixels`; letters that the face lacks become boxes."""
-    font = _font(pixels, bold)
-    mask, (left, top) = font.getmask2(text, mode="L", anchor="ls")
+def stamp(text: str, pixels: int, color: Color, bold: bool = False, upward: bool = False) -> Stamp:
+    """Set one line of `text` with an em of `pixels`; letters that the face lacks become boxes.
+
+    With `upward` the stamp is turned to read upwards; `left` and `top` are those before the turn.
+    """
+    mask, (left, top) = _font(pixels, bold).getmask2(text, mode="L", anchor="ls")
     # Pillow says nothing of this type; it yields its bytes.
     coverage: Any = mask
     width, height = mask.size
-    alpha = np.frombuffer(bytes(coverage), np.uint8).reshape(height, width, 1).astype(np.int32)
-    alpha.setflags(write=False)
-    return TextMask(alpha, left, top, text_width(text, pixels, bold), cap_height(pixels, bold))
+    alpha = np.frombuffer(bytes(coverage), np.uint8).reshape(height, width, 1).astype(np.uint16)
+    if upward:
+        alpha = np.rot90(alpha)
+    keep = np.repeat(255 - alpha, 3, axis=2)
+    ink = alpha * np.asarray(color, np.uint16) + np.uint16(127)
+    advance = text_width(text, pixels, bold)
+    return Stamp(keep, ink, left, top, advance, cap_height(pixels, bold))
 
 
 @functools.lru_cache(maxsize=8192)
