@@ -7,9 +7,9 @@
     alf snapshot restore --root_dir R ID           put its code back to R/alf and beside it
     alf snapshot export  --root_dir R ID --to DIR  write it into a folder of your own
 
-An ID is a snapshot's id or its first digits, `ckpt-N` for the one that made that checkpoint, or `newest`;
-`diff` also takes `current`, the code that Python would import now. Each command takes --json. Exit codes:
-0 done, 1 something is wrong or cannot be done, 2 used wrongly.
+An ID is a snapshot's id or its first digits, `ckpt-N` for the one that made that checkpoint, or
+`newest`; `diff` also takes `current`, the code that Python would import now. Each command takes
+--json. Exit codes: 0 done, 1 something is wrong or cannot be done, 2 used wrongly.
 """
 
 import argparse

@@ -96,8 +96,8 @@ def _with_siblings(confs: Iterable[Path]) -> list[Path]:
         path = Path(conf).resolve()
         if not path.is_file():
             raise SnapshotError(
-                f"The conf '{conf}' is gone, so that it cannot be taken into the snapshot. Start the"
-                " job again with a conf that stays where it is."
+                f"The conf '{conf}' is gone, so that it cannot be taken into the snapshot. Start"
+                " the job again with a conf that stays where it is."
             )
         found[path] = None
         found |= dict.fromkeys(p for p in sorted(path.parent.glob("*_conf.py")) if p.is_file())
@@ -181,7 +181,7 @@ def _fit(found: Capture, limits: Limits) -> None:
 
 
 def _changed_since_start(modules: Iterable[LoadedModule], found: Capture) -> list[str]:
-    """Files that were imported and then changed: the running code is not what is on the disk now."""
+    """Files that were imported and then changed: what runs is not what is on the disk now."""
     paths = {file.path: path for path, file in found.files.items()}
     changed: list[str] = []
     for module in modules:
@@ -189,7 +189,7 @@ def _changed_since_start(modules: Iterable[LoadedModule], found: Capture) -> lis
         if path is not None and found.files[path].status.st_mtime > _STARTED:
             changed.append(path)
     return [
-        f"{path} changed after this job had started: the job may run an older version of it than the"
-        " snapshot holds. Start again to be sure."
+        f"{path} changed after this job had started: the job may run an older version of it than"
+        " the snapshot holds. Start again to be sure."
         for path in sorted(set(changed))
     ]

@@ -1,4 +1,4 @@
-"""What differs between two snapshots, or between a snapshot and the code that an import finds now."""
+"""What differs between two snapshots, or between one and the code that an import finds now."""
 
 import difflib
 import importlib.machinery
@@ -136,13 +136,13 @@ def _diff(path: str, change: str, before: Side, after: Side) -> str:
         new = after.read(path) if change != "removed" else b""
     except OSError as error:
         raise SnapshotError(
-            f"'{path}' cannot be read any more ({error.strerror}); it changed during the comparison."
-            " Run it again."
+            f"'{path}' cannot be read any more ({error.strerror}); it changed during the"
+            " comparison. Run it again."
         ) from error
     if old == new:
         return f"{path}: only its mode differs\n"
     if b"\0" in old + new or len(old) + len(new) > _MOST_DIFF_BYTES:
         return f"{path}: {len(old)} bytes before, {len(new)} bytes after, not shown\n"
-    texts = [data.decode("utf-8", "replace").splitlines(keepends=True) for data in (old, new)]
-    lines = difflib.unified_diff(*texts, f"{before.label}/{path}", f"{after.label}/{path}")
+    first, second = (data.decode("utf-8", "replace").splitlines(True) for data in (old, new))
+    lines = difflib.unified_diff(first, second, f"{before.label}/{path}", f"{after.label}/{path}")
     return "".join(line if line.endswith("\n") else line + "\n" for line in lines)

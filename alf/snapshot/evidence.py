@@ -4,6 +4,7 @@ The evidence is `sys.modules`: it knows editable installs, sibling repositories,
 namespace packages and files that were loaded by path, whatever brought them there.
 """
 
+import re
 import site
 import sys
 import sysconfig
@@ -16,7 +17,7 @@ from types import ModuleType
 
 _INSTALLED_PARTS = frozenset(("site-packages", "dist-packages"))
 # Written by compilers while the job runs, and written again when it is needed.
-_GENERATED_PARTS = ("torchinductor_", ".triton", "triton", "numba_cache")
+_GENERATED_FOLDERS = re.compile(r"torchinductor_.*|\.triton")
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,10 @@ def find_sources(
     for module in loaded_modules(modules):
         root = import_root(module)
         top = module.name.partition(".")[0]
-        if root is None or is_pip_target(root, top):
-            loose += [module.file] if root is None and not _is_generated(module.file) else []
+        if _is_generated(module.file) or (root is not None and is_pip_target(root, top)):
+            continue
+        if root is None:
+            loose.append(module.file)
         elif (root / top).is_dir() and module.file.is_relative_to(root / top):
             packages.setdefault(top, [])
             packages[top] += [root] if root not in packages[top] else []
@@ -125,7 +128,7 @@ def import_root(module: LoadedModule) -> Path | None:
 
 
 def is_installed(file: Path) -> bool:
-    """Whether a file belongs to Python itself or to an installed distribution, in any environment."""
+    """Whether a file belongs to Python or to an installed distribution, in any environment."""
     for index, part in enumerate(file.parts):
         if part in _INSTALLED_PARTS:
             # A package that was linked into site-packages by hand is somebody's working folder.
@@ -158,7 +161,7 @@ def is_pip_target(root: Path, top: str) -> bool:
 
 
 def _file_of(module: ModuleType) -> Path | None:
-    """The file that a module was loaded from; None for built-in, frozen, zipped and made-up ones."""
+    """The file that a module was loaded from; None for built-in, frozen and made-up ones."""
     file = getattr(module, "__file__", None)
     if not isinstance(file, str) or file.startswith("<"):
         return None
@@ -185,7 +188,7 @@ def _finders_know(module: LoadedModule) -> bool:
 
 
 def _is_generated(file: Path) -> bool:
-    return any(part.startswith(_GENERATED_PARTS) for part in file.parts[:-1])
+    return any(_GENERATED_FOLDERS.fullmatch(part) for part in file.parts[:-1])
 
 
 def _in_search_order(module: ModuleType | None, roots: list[Path]) -> tuple[Path, ...]:

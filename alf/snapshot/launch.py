@@ -79,8 +79,8 @@ def run_with_snapshot(
             child = subprocess.Popen(command, env=child_environment(code, entry.id, names))
         except OSError as error:
             raise SnapshotError(
-                f"The snapshot's process cannot be started: {error.strerror} ({command[0]}). Is this"
-                " Python still installed there?"
+                f"The snapshot's process cannot be started: {error.strerror} ({command[0]}). Is"
+                " this Python still installed there?"
             ) from error
         return _wait(child)
 
@@ -134,7 +134,8 @@ def prove() -> Proof | None:
             found.setdefault(name, place)
         if name not in found:
             raise SnapshotError(
-                f"'{name}' is a package of the snapshot, and nothing of that name is in '{root}'. `alf snapshot restore newest --root_dir {root}` brings it back."
+                f"'{name}' is a package of the snapshot, and nothing of that name is in '{root}'."
+                f" `alf snapshot restore newest --root_dir {root}` brings it back."
             )
     return Proof(root, os.environ.get(ID_VARIABLE, ""), found)
 
@@ -168,7 +169,7 @@ def _module_places(module: ModuleType) -> Iterator[Path]:
 def _elsewhere(name: str, place: Path, root: Path) -> str:
     return (
         f"'{name}' should come from the snapshot in '{root}' and comes from '{place}'. Something"
-        " puts that folder before the snapshot on the import path: look for a .pth file or an import"
+        " puts that folder before the snapshot on the import path: look for a .pth file or a"
         f" hook of an editable install, and uninstall it for this run (pip uninstall {name})."
     )
 

@@ -70,8 +70,8 @@ class FileLock:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise self._error(
-                f"'{self._path}' cannot be opened to lock {self._purpose}: {error.strerror}. Make the"
-                " folder writable, or choose another --root_dir."
+                f"'{self._path}' cannot be opened to lock {self._purpose}: {error.strerror}. Make"
+                " the folder writable, or choose another --root_dir."
             ) from error
         deadline = time.monotonic() + self._wait_seconds
         while not _try_lock(handle):
@@ -114,8 +114,8 @@ class FileLock:
         if holder.get("host", socket.gethostname()) != socket.gethostname():
             who += f" on {holder['host']}"
         return (
-            f"Another job holds {self._purpose}: {who}, since {holder.get('since', 'just now')}. Wait"
-            " until it is done, stop it, or choose another --root_dir."
+            f"Another job holds {self._purpose}: {who}, since {holder.get('since', 'just now')}."
+            " Wait until it is done, stop it, or choose another --root_dir."
         )
 
 

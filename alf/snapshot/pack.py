@@ -152,7 +152,7 @@ class PackWriter:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes temporary files of writers that were killed. Only while no other writer is at work."""
+    """Removes temporary files of writers that were killed. Call it while no other one writes."""
     for path in folder.glob(TEMPORARY_PREFIX + "*"):
         path.unlink(missing_ok=True)
 

@@ -371,8 +371,8 @@ class Store:
                 _FOLDER_MODE,
             ):
                 raise SnapshotError(
-                    f"The snapshot in '{self.path}' holds '{prefix}{name}' (mode {item.mode or 0:o}),"
-                    " which could lead out of its folder. alf did not write it: do not use it."
+                    f"'{self.path}' holds '{prefix}{name}' (mode {item.mode or 0:o}), which could"
+                    " lead out of its folder. alf did not write it: do not use it."
                 )
             oid = (item.sha or b"").decode("ascii")
             if item.mode == _FOLDER_MODE:
@@ -400,8 +400,8 @@ class Store:
             return Manifest.from_json(json.loads(self.read(blob_id.decode("ascii"))))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SnapshotError(
-                f"'{MANIFEST_NAME}' of snapshot {entry.id} in '{self.path}' cannot be read ({error!r})."
-                " `alf snapshot verify` says what else is damaged."
+                f"'{MANIFEST_NAME}' of snapshot {entry.id} in '{self.path}' cannot be read"
+                f" ({error!r}). `alf snapshot verify` says what else is damaged."
             ) from error
 
     def _object(self, name: str, what: str) -> Any:
@@ -476,6 +476,6 @@ def cannot_write(path: Path, error: OSError) -> NoReturn:
         SnapshotError: always.
     """
     raise SnapshotError(
-        f"The snapshot cannot be written to '{path}': {error.strerror or error}. Make space or mount the"
-        " disk for writing, choose another --root_dir, or train with --nostore_snapshot."
+        f"The snapshot cannot be written to '{path}': {error.strerror or error}. Make space or"
+        " mount the disk for writing, choose another --root_dir, or train with --nostore_snapshot."
     ) from error

@@ -102,7 +102,7 @@ def file_digest(path: Path) -> str:
 
 
 def read_digests(folder: Path) -> Mapping[str, str] | None:
-    """File name -> digest as `checkpoint.json` in a checkpoint's folder has it; None without any."""
+    """File name -> digest, as `checkpoint.json` in a checkpoint's folder says; None without any."""
     try:
         data = json.loads((folder / "checkpoint.json").read_bytes())
     except (OSError, ValueError):

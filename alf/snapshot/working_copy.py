@@ -150,13 +150,20 @@ def edited_files(store: Store, entry: Entry) -> dict[str, str]:
             found[path] = "missing"
         elif content != blob.id:
             found[path] = "modified"
-    folders = {p.name for p in store.manifest(entry).packages if p.kind == "package"}
-    for folder in sorted(folders):
+    for folder in _package_folders(store, entry):
         for path in sorted((root / folder).rglob("*")):
             name = path.relative_to(root).as_posix()
             if name not in wanted and path.is_file() and "__pycache__" not in path.parts:
                 found[name] = "added"
     return dict(sorted(found.items()))
+
+
+def _package_folders(store: Store, entry: Entry) -> list[str]:
+    try:
+        packages = store.manifest(entry).packages
+    except SnapshotError:
+        return []  # what is known of the files is worth saying all the same
+    return sorted(package.name for package in packages if package.kind == "package")
 
 
 def export_files(store: Store, entry: Entry, target: Path) -> int:
@@ -184,8 +191,8 @@ def export_files(store: Store, entry: Entry, target: Path) -> int:
             _write(store, target, path, blob)
     except OSError as error:
         raise SnapshotError(
-            f"The snapshot cannot be exported to '{target}': {error.strerror or error}. Choose another"
-            " folder with --to."
+            f"The snapshot cannot be exported to '{target}': {error.strerror or error}. Choose"
+            " another folder with --to."
         ) from error
     return len(files)
 
@@ -198,7 +205,7 @@ def _below(names: Iterable[str]) -> Callable[[str], bool]:
 
 
 def _content_id(root: Path, path: str, record: Record) -> str | None:
-    """The blob id of what lies at `path` now; None if nothing does. Unchanged files are not read."""
+    """The blob id of what lies at `path` now, or None. Files that did not change are not read."""
     try:
         status = (root / path).stat()
         known = record.files.get(path)

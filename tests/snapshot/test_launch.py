@@ -1,11 +1,13 @@
 """The code that a snapshot's process runs, proved with real processes."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +63,9 @@ def trained(project):
     return project
 
 
-def launch(project, tmp_path, *arguments, snapshot_id=None, cwd=None):
+def launch(
+    project, tmp_path, *arguments, snapshot_id=None, cwd=None
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Runs the probe through a launcher process that has today's code on its path."""
     out = tmp_path / "probe.json"
     code = (
@@ -77,9 +81,7 @@ def launch(project, tmp_path, *arguments, snapshot_id=None, cwd=None):
         text=True,
         check=False,
     )
-    import json
-
-    return done, json.loads(out.read_text()) if out.exists() else None
+    return done, json.loads(out.read_text()) if out.exists() else {}
 
 
 @pytest.mark.parametrize("cwd", [CHECKOUT, Path("/")])
@@ -255,8 +257,6 @@ def test_death_by_signal_has_the_shells_exit_code(trained):
 
 def test_a_crash_while_copying_is_healed(trained, tmp_path):
     """A copy whose writing was cut short is finished before it runs."""
-    import json
-
     record = trained.root_dir / "snapshots.git" / "alf-working-copy.json"
     data = json.loads(record.read_text())
     record.write_text(json.dumps({**data, "is_whole": False}))

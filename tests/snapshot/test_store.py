@@ -47,9 +47,7 @@ def test_what_goes_in_comes_out(tree, tmp_path_factory):
     with Store(base / "job", create=True) as store:
         with store.pack_writer() as pack:
             blobs = {
-                path: Blob(
-                    pack.add(BLOB, data).hex(), EXECUTABLE_MODE if executable else FILE_MODE
-                )
+                path: Blob(pack.add(BLOB, data).hex(), EXECUTABLE_MODE if executable else FILE_MODE)
                 for path, (data, executable) in tree.items()
             }
             name = store.commit(blobs, "s", {}, pack, None, 1_900_000_000)
