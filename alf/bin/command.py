@@ -164,7 +164,7 @@ def _usage(flag: flags.Flag) -> str:
 
 
 def _default(flag: flags.Flag) -> str:
-    if flag.default in (None, [], ""):
+    if flag.default in (None, [], "", False):
         return ""
     return f" (default: {flag.default})"
 

@@ -39,8 +39,8 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_bool(
     "render",
-    True,
-    "Show a window. Left out: only if there is a display and no --record_file.",
+    None,
+    "Show a window. Left out: if there is a display and no --record_file.",
     flag_values=FLAGS,
 )
 flags.DEFINE_multi_string(
@@ -186,7 +186,7 @@ def _check_flags(flag_values: flags.FlagValues) -> None:
 
     record_files = flag_values.record_file
     check_record_files(record_files)
-    shows = bool(record_files) or (flag_values["render"].present and flag_values.render)
+    shows = bool(record_files) or bool(flag_values.render)
     if flag_values.parallel_play > 1 and shows:
         raise UsageError(
             "--parallel_play plays many environments at once and shows none: leave it out to "
@@ -209,10 +209,9 @@ def _wants_window(flag_values: flags.FlagValues) -> bool:
     from alf.player.window import has_display
 
     recording = bool(flag_values.record_file)
-    asked = flag_values["render"].present and flag_values.render
-    if not flag_values.render or flag_values.parallel_play > 1:
+    if flag_values.render is False or flag_values.parallel_play > 1:
         return False
-    if flag_values.selective_mode or (recording and not asked):
+    if flag_values.selective_mode or (recording and not flag_values.render):
         return False
     if has_display():
         return True

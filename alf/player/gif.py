@@ -23,11 +23,14 @@ class GifWriter(Recording):
     """An endless GIF. Times are in 1/100 s; above 50 frames per second it plays at 50."""
 
     container_format = "gif"
-    container_options = {"loop": "0"}  # noqa: RUF012 - never changed
 
     def __init__(self, path: Path, fps: float = 30.0):
         super().__init__(path, min(fps, MAX_FPS))
         self._graph: av.filter.Graph | None = None
+
+    def _container_options(self) -> dict[str, str]:
+        # A frame's time is told by the one after it; the last has none.
+        return {"loop": "0", "final_delay": str(round(100 / self.fps))}
 
     def _start(self, frame: np.ndarray) -> VideoStream:
         stream = cast(VideoStream, self._container.add_stream("gif", rate=100))

@@ -29,7 +29,6 @@ class Recording:
     """
 
     container_format: str
-    container_options: dict[str, str]
 
     def __init__(self, path: Path, fps: float):
         if not fps > 0:
@@ -43,11 +42,14 @@ class Recording:
         self._stream: VideoStream | None = None
         self._closed = False
         try:
+            # libav opens the file with the first frame; a place that cannot be written is to be
+            # known before anything is played.
+            self.partial_path.touch()
             self._container: OutputContainer = av.open(
                 str(self.partial_path),
                 "w",
                 format=self.container_format,
-                options=self.container_options,
+                options=self._container_options(),
             )
         except OSError as error:
             raise RenderError(self._cannot("be started", error)) from error
@@ -101,6 +103,10 @@ class Recording:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _container_options(self) -> dict[str, str]:
+        """What the container's writer is told."""
+        raise NotImplementedError
 
     def _start(self, frame: np.ndarray) -> VideoStream:
         """Adds the stream; called with the first frame."""

@@ -9,7 +9,7 @@ from alf.player.layout import Layout
 from alf.player.results import TERMINATED, EpisodeResult
 from alf.player.sinks import Sink, StopPlaying
 
-FACTS = ("episode", "step", "reward", "return", "end")
+FACTS: tuple[str, ...] = ("episode", "step", "reward", "return", "end")
 
 
 def show(

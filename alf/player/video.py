@@ -31,11 +31,13 @@ class VideoWriter(Recording):
     """
 
     container_format = "mp4"
-    container_options = {"movflags": "+faststart"}  # noqa: RUF012 - never changed
 
     def __init__(self, path: Path, fps: float = 30.0):
         super().__init__(path, fps)
         self._rate = frame_rate(fps)
+
+    def _container_options(self) -> dict[str, str]:
+        return {"movflags": "+faststart"}
 
     def _start(self, frame: np.ndarray) -> VideoStream:
         name = available_encoder()

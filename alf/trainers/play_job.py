@@ -12,8 +12,8 @@ import torch
 
 from alf._config import load_config, parse_overrides, pre_config, validate_pre_configs
 from alf.device import get_default_device
-from alf.environments import create_environment
 from alf.environments.alf_environment import AlfEnvironment
+from alf.environments.creation import create_environment
 from alf.errors import AlfError, EnvError, RenderError
 from alf.player.sinks import Sink, open_sinks
 from alf.summary import render

@@ -1,6 +1,6 @@
 """An environment whose pictures tell their step, for everything that plays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ import torch
 
 from alf.data_structures import AlgStep, StepType, TimeStep
 from alf.environments.alf_environment import AlfEnvironment
+from alf.player.episodes import Moment, episodes, evaluate_episodes
+from alf.player.results import EpisodeResult
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 
 
@@ -84,8 +86,25 @@ def painted_env() -> Callable[..., PaintedEnv]:
 
 
 @pytest.fixture
-def policy() -> tuple[Callable[..., AlgStep], torch.Tensor]:
-    return count_up, torch.zeros(1, 1, dtype=torch.int64)
+def played() -> Callable[..., Iterator[Moment]]:
+    """`(env, num_episodes, ...)` -> the moments of the policy that counts."""
+
+    def play(env: PaintedEnv, num_episodes: int, **settings: Any) -> Iterator[Moment]:
+        start = torch.zeros(1, 1, dtype=torch.int64)
+        return episodes(env, count_up, start, num_episodes, **settings)
+
+    return play
+
+
+@pytest.fixture
+def counted() -> Callable[..., list[EpisodeResult]]:
+    """`(env, num_episodes, ...)` -> the results of the policy that counts, in a batch."""
+
+    def evaluate(env: PaintedEnv, num_episodes: int, **settings: Any) -> list[EpisodeResult]:
+        start = torch.zeros(env.batch_size, 1, dtype=torch.int64)
+        return evaluate_episodes(env, count_up, start, num_episodes, **settings)
+
+    return evaluate
 
 
 @pytest.fixture

@@ -11,40 +11,40 @@ from alf.player.results import EpisodeResult
 
 
 class TestEpisodes:
-    def test_an_episode_of_n_actions_has_n_plus_1_moments(self, painted_env, policy):
+    def test_an_episode_of_n_actions_has_n_plus_1_moments(self, painted_env, played):
         """The reset observation is step 0, the last frame is the terminal one."""
-        moments = list(episodes(painted_env([[3]]), *policy, 1, render=True))
+        moments = list(played(painted_env([[3]]), 1, render=True))
 
         assert [m.step for m in moments] == [0, 1, 2, 3]
         assert [bool(m.time_step.is_first()[0]) for m in moments] == [True, False, False, False]
         assert [m.result is not None for m in moments] == [False, False, False, True]
 
-    def test_each_frame_shows_its_own_step(self, painted_env, policy, grey):
+    def test_each_frame_shows_its_own_step(self, painted_env, played, grey):
         """The frame, the observation and the policy's answer of a moment belong together."""
-        for m in episodes(painted_env([[3, 2]]), *policy, 2, render=True):
+        for m in played(painted_env([[3, 2]]), 2, render=True):
             assert m.frame is not None
             assert m.frame[0, 0, 0] == grey(m.step)
             assert float(m.time_step.observation[0, 0]) == m.step
             assert int(m.alg_step.info["count"][0, 0]) == m.step + 1
 
-    def test_rewards_add_up(self, painted_env, policy):
+    def test_rewards_add_up(self, painted_env, played):
         """Reward t is t here: the return of 3 steps is 1 + 2 + 3 = 6."""
-        moments = list(episodes(painted_env([[3]]), *policy, 1))
+        moments = list(played(painted_env([[3]]), 1))
 
         assert [m.reward for m in moments] == [0, 1, 2, 3]
         assert [m.ret for m in moments] == [0, 1, 3, 6]
         assert moments[-1].result == EpisodeResult(None, 6.0, 3, "terminated")
 
-    def test_state_begins_anew_with_each_episode(self, painted_env, policy):
+    def test_state_begins_anew_with_each_episode(self, painted_env, played):
         """The policy's memory of one episode is not carried into the next."""
-        moments = episodes(painted_env([[2, 4]]), *policy, 2)
+        moments = played(painted_env([[2, 4]]), 2)
 
         assert [int(m.alg_step.state[0, 0]) for m in moments] == [1, 2, 3, 1, 2, 3, 4, 5]
 
-    def test_episode_i_gets_seed_plus_i(self, painted_env, policy):
+    def test_episode_i_gets_seed_plus_i(self, painted_env, played):
         """Each episode is reset with a seed of its own, and says which."""
         env = painted_env([[1]])
-        results = [m.result for m in episodes(env, *policy, 3, seed=7) if m.result]
+        results = [m.result for m in played(env, 3, seed=7) if m.result]
 
         assert env.seeds == [7, 8, 9]
         assert [r.seed for r in results] == [7, 8, 9]
@@ -61,9 +61,9 @@ class TestEpisodes:
 
         assert drawn(7, 2) == drawn(8, 1)
 
-    def test_a_time_limit_is_told_apart_from_an_end(self, painted_env, policy):
+    def test_a_time_limit_is_told_apart_from_an_end(self, painted_env, played):
         """Discount 1 at the last step means that a time limit stopped the episode."""
-        moments = list(episodes(painted_env([[2]], truncate=True), *policy, 1))
+        moments = list(played(painted_env([[2]], truncate=True), 1))
 
         assert moments[-1].result is not None
         assert moments[-1].result.ended == "truncated"
@@ -79,38 +79,38 @@ class TestEpisodes:
             assert not moment.alg_step.info.requires_grad
             assert torch.is_grad_enabled()
 
-    def test_nothing_is_rendered_unless_asked(self, painted_env, policy):
+    def test_nothing_is_rendered_unless_asked(self, painted_env, played):
         """Without rendering a moment has no frame, and render() is never called."""
         env = painted_env([[2]])
         env.render = lambda: pytest.fail("rendered")
 
-        assert all(m.frame is None for m in episodes(env, *policy, 1))
+        assert all(m.frame is None for m in played(env, 1))
 
-    def test_a_batch_is_refused(self, painted_env, policy):
+    def test_a_batch_is_refused(self, painted_env, played):
         """A batch of environments is for evaluate_episodes, and the message says so."""
         with pytest.raises(UsageError, match="evaluate_episodes"):
-            next(episodes(painted_env([[1], [1]]), *policy, 1))
+            next(played(painted_env([[1], [1]]), 1))
 
-    def test_no_episode_is_refused(self, painted_env, policy):
+    def test_no_episode_is_refused(self, painted_env, played):
         """At least one episode must be asked for."""
         with pytest.raises(UsageError, match="at least 1"):
-            next(episodes(painted_env([[1]]), *policy, 0))
+            next(played(painted_env([[1]]), 0))
 
 
 class TestEvaluate:
-    def test_each_environment_has_its_fixed_share(self, painted_env, policy):
+    def test_each_environment_has_its_fixed_share(self, painted_env, counted):
         """Short episodes are not counted more often: 5 of 2 environments are 3 and 2."""
         env = painted_env([[1], [10]])
-        results = evaluate_episodes(env, policy[0], torch.zeros(2, 1, dtype=torch.int64), 5)
+        results = counted(env, 5)
 
         assert [r.length for r in results] == [1, 1, 1, 10, 10]
         # 1 + 2 + ... + 10 = 55
         assert [r.ret for r in results] == [1, 1, 1, 55, 55]
 
-    def test_it_agrees_with_playing_one_by_one(self, painted_env, policy):
+    def test_it_agrees_with_playing_one_by_one(self, painted_env, played, counted):
         """A batch of one counts what episodes() counts."""
-        batched = evaluate_episodes(painted_env([[3, 1, 4]]), *policy, 3)
-        single = [m.result for m in episodes(painted_env([[3, 1, 4]]), *policy, 3) if m.result]
+        batched = counted(painted_env([[3, 1, 4]]), 3)
+        single = [m.result for m in played(painted_env([[3, 1, 4]]), 3) if m.result]
 
         assert [(r.ret, r.length) for r in batched] == [(r.ret, r.length) for r in single]
 
@@ -139,10 +139,10 @@ class TestEvaluate:
 
         assert torch.equal(expected, torch.rand(4))
 
-    def test_only_first_episodes_have_a_seed(self, painted_env, policy):
+    def test_only_first_episodes_have_a_seed(self, painted_env, counted):
         """Environment b is reset with seed + b; what follows goes on with its numbers."""
         env = painted_env([[2], [2]])
-        results = evaluate_episodes(env, policy[0], torch.zeros(2, 1), 3, seed=5)
+        results = counted(env, 3, seed=5)
 
         assert [r.seed for r in results] == [5, None, 6]
 
