@@ -74,7 +74,6 @@ def _assign_all(
                 store.settings.pop(full, None)
             else:
                 store.settings[full] = setting
-        store.plans.clear()
         raise
 
 

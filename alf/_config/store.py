@@ -232,11 +232,9 @@ class ConfigStore:
     def validate_pre_configs(self) -> None:
         """Check that each pre-config means exactly one parameter that exists."""
         for pre in self.pre_configs:
-            found = self.resolve(pre.name, pre.origin)
+            self.resolve(pre.name, pre.origin)
             if pre.bound is None:
                 self._bind(pre)
-            elif pre.bound != found:
-                raise ConfigError(lessons.ambiguous(pre.name, pre.origin, [pre.bound, found]))
 
     # Using
 

@@ -109,7 +109,7 @@ def test_methods_of_each_kind():
 
     assert Base(1).grow() == 11
     assert Base.make().size == 4
-    assert Base.twice(2) == 10
+    assert (Base.twice(2), Base(1).twice(2)) == (10, 10)
     assert not [n for n in get_all_config_names() if n.endswith((".self", ".cls"))]
 
 
@@ -132,6 +132,22 @@ def test_named_tuple():
     assert Pair(1) == (1, 3)
     assert Pair(1)._replace(left=2) == (2, 3)
     assert pickle.loads(pickle.dumps(Pair())) == (0, 3)
+
+
+def test_class_with_both_constructors():
+    """A class that has `__new__` and `__init__` is configured through `__init__`."""
+
+    @configurable("Both")
+    class Both:
+        def __new__(cls, *args, **kwargs):
+            return super().__new__(cls)
+
+        def __init__(self, size=1):
+            self.size = size
+
+    config("Both", size=4)
+
+    assert (Both().size, Both(2).size) == (4, 2)
 
 
 def test_required_parameter_can_come_from_config():

@@ -222,23 +222,23 @@ def test_pre_config_after_use_is_refused(layer):
 
 def test_user_value():
     """define_config gives the conf a value of its own, stronger than a parameter elsewhere."""
-    pre_config({"depth": 5})
+    pre_config({"leaves": 5})
 
     @configurable("Tree")
-    def tree(depth=1):
-        return depth
+    def tree(leaves=1):
+        return leaves
 
-    define_config("depth", 2)
+    define_config("leaves", 2)
     define_config("breadth", 2)
 
     assert get_config_value("breadth") == 2
-    assert get_config_value("depth") == 5
-    assert get_config_value("_CONFIG._USER.depth") == 5
+    assert get_config_value("leaves") == 5
+    assert get_config_value("_CONFIG._USER.leaves") == 5
     assert tree() == 1
     with pytest.raises(ConfigError, match="already used"):
         config1("breadth", 6)
     with pytest.raises(ConfigError, match="defined already"):
-        define_config("depth", 2)
+        define_config("leaves", 2)
 
 
 def test_get_config_value_counts_as_use(layer):
