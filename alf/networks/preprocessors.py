@@ -200,7 +200,7 @@ def _flat(x: torch.Tensor, outer: int) -> torch.Tensor:
 def _lowest(spec: TensorSpec) -> torch.Tensor:
     """One element that lies within the bounds, on the device that networks are built on."""
     if isinstance(spec, BoundedTensorSpec) and spec.is_discrete:
-        return torch.as_tensor(spec.minimum).unsqueeze(0).to(get_default_device())
+        return torch.tensor(spec.minimum).unsqueeze(0).to(get_default_device())
     return spec.zeros((1,)).to(get_default_device())
 
 

@@ -1,5 +1,7 @@
 """Returns and advantages, by hand and against the plain recurrence."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ def column(*values, dtype=torch.float32):
     return torch.tensor(values, dtype=dtype).unsqueeze(-1)  # [T, 1]
 
 
-def hand_case(last_discount):
+def hand_case(last_discount) -> dict[str, Any]:
     """Four rows; row 2 ends an episode, row 3 begins the next; gamma 0.5 is in the discounts."""
     return {
         "rewards": column(9.0, 1.0, 2.0, 100.0),
@@ -69,7 +71,7 @@ def test_lambda_return():
 
 def test_last_row_bootstraps():
     """A stretch that stops in the middle of an episode bootstraps from its last value."""
-    case = {
+    case: dict[str, Any] = {
         "rewards": column(0.0, 1.0),
         "values": column(0.0, 10.0),
         "step_types": column(MID, MID, dtype=torch.int32),
@@ -110,13 +112,24 @@ def test_against_the_plain_recurrence(steps, batch, td_lambda, seed):
     rewards, values = torch.randn(2, steps, batch, generator=rng, dtype=torch.float64)
     discounts = torch.rand(steps, batch, generator=rng, dtype=torch.float64)
     step_types = torch.randint(0, 3, (steps, batch), generator=rng)
-    args = (rewards, values, step_types, discounts)
-    expected = plain_gae(*args, td_lambda)
+    args = {
+        "rewards": rewards,
+        "values": values,
+        "step_types": step_types,
+        "discounts": discounts,
+    }
+    expected = plain_gae(**args, td_lambda=td_lambda)
 
-    torch.testing.assert_close(generalized_advantage_estimation(*args, td_lambda), expected)
-    torch.testing.assert_close(td_lambda_return(*args, td_lambda), expected + values[:-1])
-    torch.testing.assert_close(td_lambda_return(*args, 0.0), one_step_discounted_return(*args))
-    torch.testing.assert_close(td_lambda_return(*args, 1.0), discounted_return(*args))
+    torch.testing.assert_close(
+        generalized_advantage_estimation(**args, td_lambda=td_lambda), expected
+    )
+    torch.testing.assert_close(
+        td_lambda_return(**args, td_lambda=td_lambda), expected + values[:-1]
+    )
+    torch.testing.assert_close(
+        td_lambda_return(**args, td_lambda=0.0), one_step_discounted_return(**args)
+    )
+    torch.testing.assert_close(td_lambda_return(**args, td_lambda=1.0), discounted_return(**args))
 
 
 def test_vector_reward():
