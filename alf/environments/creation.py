@@ -129,6 +129,12 @@ def _load_one(
         kwargs["render_mode"] = render_mode
     env = load(env_name, **kwargs)
     if isinstance(env, AlfEnvironment):
+        if env.batch_size != 1:
+            raise ConfigError(
+                f"create_environment.env_load_fn={load} made a batch of {env.batch_size} "
+                "environments: it must make one at a time; set how many with "
+                "create_environment.num_parallel_environments"
+            )
         return env
     if isinstance(env, gymnasium.Env):
         return suite_gym.wrap_env(env)

@@ -105,13 +105,17 @@ def take_lanes(env: AlfEnvironment) -> list[Lane]:
     A class that steps or resets in its own way is kept whole, as it is the way that counts.
     """
     kind = type(env)
-    if isinstance(env, InProcessEnvironment) and (
-        (kind.step, kind.reset, kind._step, kind._reset)
-        == (
-            AlfEnvironment.step,
-            AlfEnvironment.reset,
-            InProcessEnvironment._step,
-            InProcessEnvironment._reset,
+    if (
+        isinstance(env, InProcessEnvironment)
+        and env.batch_size == 1
+        and (
+            (kind.step, kind.reset, kind._step, kind._reset)
+            == (
+                AlfEnvironment.step,
+                AlfEnvironment.reset,
+                InProcessEnvironment._step,
+                InProcessEnvironment._reset,
+            )
         )
     ):
         return env.lanes

@@ -81,10 +81,10 @@ def _own_layer(layer: Any) -> dict[str, Any]:
 
 
 def _encode(value: Any) -> Any:
+    if isinstance(value, np.generic):  # first, as np.float64 is a float too
+        return {"scalar": value.item(), "dtype": value.dtype.str}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, np.generic):
-        return {"scalar": value.item(), "dtype": value.dtype.str}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return _encode_array(value)
     if isinstance(value, np.random.Generator):

@@ -310,7 +310,7 @@ class AverageEnvInfoMetric(AverageEpisodicAggregationMetric):
             elif self._aggregation == "last":
                 fact[...] = value
             else:
-                fact += value
+                np.add(fact, value, out=fact)
 
     def _finished(self, last: Array) -> Array:
         for path, fact in zip(self._paths, self._facts, strict=True):
