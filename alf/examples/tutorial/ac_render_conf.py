@@ -39,8 +39,5 @@ class ACRenderAlgorithm(ActorCriticAlgorithm):
 
 alf.config(
     "TrainerConfig",
-    algorithm_ctor=partial(
-        ACRenderAlgorithm,
-        optimizer=alf.optimizers.Adam(lr=1e-3, gradient_clipping=0.5, clip_by_global_norm=True),
-    ),
+    algorithm_ctor=partial(ACRenderAlgorithm, optimizer=alf.optimizers.Adam(lr=1e-3)),
 )
