@@ -1,0 +1,146 @@
+"""How many panels a second are drawn, by `alf.summary.render` and by way of a matplotlib figure.
+
+    python -m benchmarks.rendering [--seconds 2]
+
+The reference does what is usual: it makes a figure, saves it as PNG, and decodes that. Both draw
+the same data at the same size, on one thread, with new data for each panel. The last line is JSON.
+"""
+
+import argparse
+import io
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import matplotlib
+import numpy as np
+import torch
+from PIL import Image as PilImage
+
+from alf.summary import render
+from alf.tensor_specs import BoundedTensorSpec
+
+SIZE_INCHES = (2.0, 2.0)
+REFERENCE_DPI = 200
+PANELS = 64
+
+DISCRETE = BoundedTensorSpec((), torch.int64, 0, 3)
+CONTINUOUS = BoundedTensorSpec((1,), torch.float32, -2, 2)
+
+
+def main() -> None:
+    """Measure and print a table, then one line of JSON."""
+    parser = argparse.ArgumentParser(description="Compare panels with figures.")
+    parser.add_argument("--seconds", type=float, default=2.0, help="time for each measurement")
+    seconds = parser.parse_args().seconds
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    matplotlib.use("Agg")
+    render.enable_rendering()
+
+    results: dict[str, dict[str, float]] = {}
+    print(f"{'panel':<28}{'ours/s':>10}{'ms':>8}{'figure/s':>10}{'ratio':>9}")
+    for name, (ours, reference) in make_cases().items():
+        fast, slow = rate(ours, seconds), rate(reference, seconds)
+        ratio = fast / slow
+        results[name] = {
+            "ours_per_s": round(fast, 1),
+            "figure_per_s": round(slow, 2),
+            "ratio": round(ratio, 1),
+        }
+        print(f"{name:<28}{fast:>10.0f}{1000 / fast:>8.3f}{slow:>10.1f}{ratio:>8.0f}x")
+    print(json.dumps({"benchmark": "rendering", "results": results}))
+
+
+def rate(draw: Callable[[int], Any], seconds: float) -> float:
+    """Calls a second of `draw(i)`, after a first call that fills caches."""
+    draw(0)
+    count, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < seconds:
+        draw(count % PANELS)
+        count += 1
+    return count / elapsed
+
+
+def make_cases() -> dict[str, tuple[Callable[[int], Any], Callable[[int], Any]]]:
+    """For each panel the function that draws ours, and the one that draws the reference."""
+    rng = np.random.default_rng(0)
+    logits = torch.tensor(rng.normal(size=(PANELS, 1, 4)), dtype=torch.float32)
+    actions = torch.tensor(rng.integers(0, 4, size=(PANELS, 1)))
+    categoricals = [torch.distributions.Categorical(logits=x) for x in logits]
+    probs = logits.softmax(-1)[:, 0].numpy()
+    one_hot = np.eye(4)[actions[:, 0].numpy()]
+    normals = [
+        torch.distributions.Independent(torch.distributions.Normal(m, s), 1)
+        for m, s in zip(torch.randn(PANELS, 1, 1), torch.rand(PANELS, 1, 1) + 0.1, strict=True)
+    ]
+    cells = rng.random((PANELS, 8, 8))
+    curves = np.cumsum(rng.normal(size=(PANELS, 2, 100)), axis=-1)
+    return {
+        "action, 4 choices": (
+            lambda i: render.render_action("action", actions[i], DISCRETE),
+            lambda i: figure(bars, one_hot[i]),
+        ),
+        "distribution, 4 choices": (
+            lambda i: render.render_action_distribution("dist", categoricals[i], DISCRETE),
+            lambda i: figure(bars, probs[i]),
+        ),
+        "distribution, normal": (
+            lambda i: render.render_action_distribution("dist", normals[i], CONTINUOUS),
+            lambda i: figure(sampled_density, normals[i]),
+        ),
+        "heatmap 8x8": (
+            lambda i: render.render_heatmap("heatmap", cells[i], vmin=0, vmax=1),
+            lambda i: figure(heatmap, cells[i]),
+        ),
+        "curve 2x100": (
+            lambda i: render.render_curve("curve", curves[i], y_range=(-30, 30)),
+            lambda i: figure(lines, curves[i]),
+        ),
+    }
+
+
+def figure(draw: Callable[[Any, Any], None], data: Any) -> np.ndarray:
+    """Pixels of a figure with one plot, by way of a PNG."""
+    from matplotlib import pyplot
+
+    fig, axes = pyplot.subplots(figsize=SIZE_INCHES)
+    draw(axes, data)
+    axes.set_title("panel", fontsize=7)
+    axes.tick_params(labelsize=7)
+    png = io.BytesIO()
+    fig.savefig(png, format="png", dpi=REFERENCE_DPI, bbox_inches="tight")
+    pyplot.close(fig)
+    return np.asarray(PilImage.open(png).convert("RGB"))
+
+
+def bars(axes: Any, data: np.ndarray) -> None:
+    """Bars with their values."""
+    axes.bar_label(axes.bar(np.arange(len(data)), data), fmt="%.2f", fontsize=7)
+    axes.set_ylim(0, 1)
+
+
+def sampled_density(axes: Any, dist: Any) -> None:
+    """A histogram of draws as a line."""
+    draws = dist.sample((500,)).reshape(500).numpy()
+    counts, edges = np.histogram(draws, bins=20, range=(-2, 2), density=True)
+    axes.plot((edges[1:] + edges[:-1]) / 2, counts)
+
+
+def heatmap(axes: Any, data: np.ndarray) -> None:
+    """Cells with their values and a colour bar."""
+    shown = axes.imshow(data)
+    axes.figure.colorbar(shown)
+    for (i, j), value in np.ndenumerate(data):
+        axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=4)
+
+
+def lines(axes: Any, data: np.ndarray) -> None:
+    """Lines."""
+    axes.plot(data.T)
+
+
+if __name__ == "__main__":
+    main()
