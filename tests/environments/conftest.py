@@ -62,7 +62,7 @@ class Noise(gymnasium.Env[Any, Any]):
     """Observation: a draw from the environment's generator; ends at random; action is ignored."""
 
     observation_space = spaces.Box(0, 1, (3,), np.float32)
-    action_space = spaces.Box(np.float32([-2, 0]), np.float32([2, 1]))
+    action_space = spaces.Box(np.array([-2, 0], np.float32), np.array([2, 1], np.float32))
 
     def __init__(self, seconds: float = 0.0):
         self.seconds = seconds

@@ -175,7 +175,7 @@ class TestActions:
 
     def test_clipping(self, tiny):
         """Actions beyond the bounds are clipped, the spec keeps the bounds."""
-        gym_env = tiny.Echo(spaces.Box(np.float32([-2, 0]), np.float32([2, 1])))
+        gym_env = tiny.Echo(spaces.Box(np.array([-2, 0], np.float32), np.array([2, 1], np.float32)))
         env = wrap_env(gym_env)
         env.reset()
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import gymnasium
 import pytest
 import torch
@@ -46,7 +48,6 @@ class TestIds:
 
     def test_missing_extra(self):
         """MuJoCo is registered but not installed: the extra is named."""
-        pytest.importorskip("gymnasium")
         try:
             import mujoco  # noqa: F401  # pyright: ignore[reportMissingImports]
         except ModuleNotFoundError:
@@ -127,7 +128,7 @@ def test_vector_reward():
         def reset(self, *, seed=None, options=None):
             return 0, {}
 
-        def step(self, action):
+        def step(self, action) -> Any:
             return 0, [1.0, 2.0], False, False, {}
 
     env = suite_gym.wrap_env(Two())  # pyright: ignore[reportArgumentType]
