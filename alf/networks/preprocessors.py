@@ -156,6 +156,7 @@ class InputPreprocessing(nn.Module):
         self._modules_of_steps = nn.ModuleList([s for s in steps if isinstance(s, nn.Module)])
         self._combiner = preprocessing_combiner
         self._single = len(specs) == 1 and specs[0] is input_tensor_spec
+        self.to(get_default_device())  # steps that are modules, before the probe runs through them
         self._output_spec = self._probe(specs)
 
     @property
