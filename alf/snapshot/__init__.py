@@ -16,7 +16,7 @@ from alf.snapshot.lock import hold_root_dir
 from alf.snapshot.records import LeftOut, Package, Snapshot
 from alf.snapshot.store import Store
 from alf.snapshot.taking import describe, take
-from alf.snapshot.working_copy import copied_entry, edited_files
+from alf.snapshot.working_copy import copied_entry, edited_files, is_copy_of
 
 __all__ = [
     "LeftOut",
@@ -25,6 +25,7 @@ __all__ = [
     "Proof",
     "Snapshot",
     "Store",
+    "copy_holds",
     "describe",
     "edited",
     "hold_root_dir",
@@ -48,6 +49,23 @@ def tag_checkpoint(root_dir: Path | str, snapshot_id: str, n: int) -> None:
     """
     with Store(root_dir) as store:
         store.tag_checkpoint(snapshot_id, n)
+
+
+def copy_holds(root_dir: Path | str, name: str) -> bool:
+    """Whether the root dir's copy was made from the same code as a snapshot, edits aside.
+
+    True after a resume that changed the conf or the machine only, so that the copy, which a user
+    may have edited to look into a model, is the right thing to run for this snapshot too.
+
+    Args:
+        root_dir: the job's folder.
+        name: an id or `ckpt-N`.
+
+    Raises:
+        SnapshotError: there is no such snapshot, or the store is damaged.
+    """
+    with Store(root_dir) as store:
+        return is_copy_of(store, store.resolve(name))
 
 
 def edited(root_dir: Path | str) -> list[str]:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 
 _INSTALLED_PARTS = frozenset(("site-packages", "dist-packages"))
+# A program without one of these, such as the console script `alf`, is no module of its name.
+_MODULE_SUFFIXES = frozenset((".py", ".so", ".pyd"))
 # Written by compilers while the job runs, and written again when it is needed.
 _GENERATED_FOLDERS = re.compile(r"torchinductor_.*|\.triton")
 
@@ -100,7 +102,9 @@ def find_sources(
             packages.setdefault(top, [])
             packages[top] += [root] if root not in packages[top] else []
             members.setdefault(top, []).append(module.file)
-        elif root.resolve() in on_path or _finders_know(module):
+        elif module.file.suffix in _MODULE_SUFFIXES and (
+            root.resolve() in on_path or _finders_know(module)
+        ):
             single.setdefault(module.file.name, module.file)
         else:
             loose.append(module.file)

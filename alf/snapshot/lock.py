@@ -37,6 +37,16 @@ else:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError:
+            return _try_posix_lock(handle)
+        return True
+
+    def _try_posix_lock(handle: int) -> bool:
+        """For network file systems that know no `flock`. Raises OSError if they know no lock."""
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
         return True
 
 
@@ -67,16 +77,31 @@ class FileLock:
 
     def __enter__(self) -> "FileLock":
         try:
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            self._acquire(self._handle)
         except OSError as error:
+            self._forget()
             raise self._error(
-                f"'{self._path}' cannot be opened to lock {self._purpose}: {error.strerror}. Make"
-                " the folder writable, or choose another --root_dir."
+                f"'{self._path}' cannot be used to lock {self._purpose}: {error.strerror}. Make the"
+                " folder writable, or choose a --root_dir on another disk."
             ) from error
+        except AlfError:
+            self._forget()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._forget()
+
+    def _acquire(self, handle: int) -> None:
         deadline = time.monotonic() + self._wait_seconds
         while not _try_lock(handle):
             if time.monotonic() >= deadline:
-                os.close(handle)
                 raise self._error(self._refusal())
             time.sleep(_POLL_SECONDS)
         holder = {
@@ -87,16 +112,6 @@ class FileLock:
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
         os.write(handle, json.dumps(holder).encode("ascii"))
-        self._handle = handle
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._forget()
 
     def _forget(self) -> None:
         if self._handle is not None:

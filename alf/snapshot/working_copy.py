@@ -133,6 +133,16 @@ def copied_entry(store: Store) -> Entry:
     return store.entry(commit) if commit else store.resolve(None)
 
 
+def is_copy_of(store: Store, entry: Entry) -> bool:
+    """Whether the root dir's copy was made from the same code as a snapshot, edits aside.
+
+    Raises:
+        SnapshotError: the store is damaged.
+    """
+    copied = copied_entry(store)
+    return copied_files(store.files(copied.tree)) == copied_files(store.files(entry.tree))
+
+
 def edited_files(store: Store, entry: Entry) -> dict[str, str]:
     """What differs between the root dir's copy and a snapshot.
 

@@ -106,6 +106,18 @@ def test_the_program_itself(tmp_path):
     )
 
 
+def test_console_script_with_the_name_of_a_package(tmp_path):
+    """The script `alf` in somebody's ~/.local/bin is a file, and no module called alf."""
+    script = module("__main__", tmp_path / "bin" / "alf")
+    script.__spec__ = None
+    package = module("alf", tmp_path / "src" / "alf" / "__init__.py")
+
+    assert sources({"__main__": script, "alf": package}, [tmp_path / "bin"]) == {
+        "alf": ("package", [str(tmp_path / "src")], []),
+        "bin": ("files", [str(tmp_path / "bin")], ["alf"]),
+    }
+
+
 def test_module_files_need_the_import_path(tmp_path):
     """A single file is a module if an import would find it; loaded by path it is just a file."""
     modules = {

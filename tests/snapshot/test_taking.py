@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from alf.errors import RootDirError, SnapshotError
-from alf.snapshot import Limits, Store, describe, take
+from alf.snapshot import Limits, Store, copy_holds, describe, take
 from alf.snapshot.records import LeftOut, Package, Snapshot
 
 
@@ -193,6 +193,23 @@ def test_unchanged_start_has_the_same_tree(project):
     assert [first["id"], second["id"]] == [entry.id for entry in entries]
     assert entries[0].tree == entries[1].tree
     assert entries[1].parent == entries[0].commit
+
+
+def test_the_copy_serves_snapshots_with_the_same_code(project):
+    """A resume with another conf text holds the same code; an edited source does not."""
+    conf_text = project.folder / "alf_config.py"
+    conf_text.write_text("x = 1\n")
+    project.conf_text = str(conf_text)
+    first = project.take()
+    conf_text.write_text("x = 2\n")
+    project.take()
+
+    assert copy_holds(project.root_dir, first["id"])
+
+    (project.import_path[0] / "my_project" / "agent.py").write_text("ANSWER = 1\n")
+    project.take()
+
+    assert not copy_holds(project.root_dir, first["id"])
 
 
 def test_cwd_does_not_matter(project):

@@ -118,7 +118,8 @@ def test_every_kind_of_edit_is_named(store):
     }
 
 
-def test_interrupted_copy_is_finished(store, monkeypatch):
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_interrupted_copy_is_finished(store, monkeypatch, moment):
     """After a crash in the middle the record knows both sides, and healing ends at the new one."""
     write_working_copy(store, snapshot(store, {"alf/a.py": b"1", "alf/gone.py": b"1"}))
     files = {"alf/a.py": b"2", "alf/b.py": b"2", "alf/c.py": b"2"}
@@ -128,7 +129,7 @@ def test_interrupted_copy_is_finished(store, monkeypatch):
     def read(self, blob_id):
         nonlocal count
         count += 1
-        if count == 2:
+        if count == moment:
             raise KeyboardInterrupt  # as abrupt as a kill: nothing below catches it
         return original(self, blob_id)
 
