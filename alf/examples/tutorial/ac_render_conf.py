@@ -40,4 +40,5 @@ class ACRenderAlgorithm(ActorCriticAlgorithm):
 alf.config(
     "TrainerConfig",
     algorithm_ctor=partial(ACRenderAlgorithm, optimizer=alf.optimizers.Adam(lr=1e-3)),
+    num_iterations=1000,
 )
