@@ -12,15 +12,22 @@ from alf.networks.projection_networks import (
     ProjectionNetwork,
     StableNormalProjectionNetwork,
 )
+from alf.networks.recurrent_networks import (
+    ActorDistributionRNNNetwork,
+    LSTMEncodingNetwork,
+    ValueRNNNetwork,
+)
 from alf.networks.value_networks import ValueNetwork
 
 __all__ = [
     "ActorDistributionNetwork",
+    "ActorDistributionRNNNetwork",
     "BetaProjectionNetwork",
     "CategoricalProjectionNetwork",
     "EmbeddingPreprocessor",
     "EncodingNetwork",
     "ImageEncodingNetwork",
+    "LSTMEncodingNetwork",
     "NestConcat",
     "NestSum",
     "Network",
@@ -29,5 +36,6 @@ __all__ = [
     "ProjectionNetwork",
     "StableNormalProjectionNetwork",
     "ValueNetwork",
+    "ValueRNNNetwork",
     "identity",
 ]

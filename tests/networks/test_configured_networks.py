@@ -63,6 +63,5 @@ def test_optimizer_with_a_schedule():
 )
 def test_retired_parameters(name, lesson):
     """Setting a parameter that no longer exists says what to do instead."""
-    owner, parameter = name.split(".")
     with pytest.raises(ConfigError, match=lesson):
-        config(owner, **{parameter: 1})
+        config({name: 1})
