@@ -8,15 +8,17 @@ It runs today's code unless --use_alf_snapshot is given. The configuration is al
 `<root_dir>/alf_config.py`. In the window, ? shows the keys.
 """
 
+import os
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags, logging
 
 from alf.bin import command
-from alf.errors import CheckpointError, RootDirError, UsageError
+from alf.errors import AlfError, CheckpointError, RootDirError, UsageError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("root_dir", None, "The job's folder.", flag_values=FLAGS)
@@ -126,6 +128,8 @@ def _play(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
     in_snapshot = _prove_snapshot()
     if flag_values.use_alf_snapshot and not in_snapshot:
         return _play_in_snapshot(root_dir, flag_values.checkpoint_step, argv)
+    window = _wants_window(flag_values)
+    _quiet_screenless_drawing(window)
     from alf.trainers.play_job import PlayJob
 
     job = PlayJob(
@@ -133,7 +137,7 @@ def _play(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
         checkpoint_step=_checkpoint_step(flag_values),
         num_episodes=flag_values.num_episodes,
         random_seed=flag_values.random_seed,
-        window=_wants_window(flag_values),
+        window=window,
         record_files=flag_values.record_file,
         alg_render=flag_values.alg_render,
         parallel_play=flag_values.parallel_play,
@@ -147,7 +151,12 @@ def _play(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
         report=_print_line,
     )
     with command.terminable(), job.explained(flag_values.debug or in_snapshot):
-        job.run()
+        try:
+            job.run()
+        except AlfError:
+            if flag_values.debug:
+                traceback.print_exc()
+            raise
     return 0
 
 
@@ -218,6 +227,15 @@ def _wants_window(flag_values: flags.FlagValues) -> bool:
     if not recording:
         _print_line("no display here, so nothing is shown; --record_file play.mp4 makes a film")
     return False
+
+
+def _quiet_screenless_drawing(window: bool) -> None:
+    """Lets environments that draw by SDL do so in memory, where nothing is to be shown.
+
+    Otherwise SDL looks for a screen first, and complains where there is none.
+    """
+    if not window:
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 def _prove_snapshot() -> bool:
