@@ -21,6 +21,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("algorithms",),
     ("player",),
     ("trainers",),
+    ("search",),
     ("bin", "examples", "testing", "__main__"),
     ("__init__",),
 ]

@@ -1,0 +1,72 @@
+"""Train with every combination of some parameters, a few jobs at once.
+
+    alf grid_search --root_dir R --search_config S.json --conf my_conf.py     a new search
+    alf grid_search --root_dir R                                              go on with one
+
+S.json holds for example:
+
+    {"desc": "discount and learning rate",
+     "parameters": {"ActorCriticLoss.gamma": [0.98, 0.99],
+                    "Adam.lr": "[10 ** -k for k in (2, 3, 4)]"},
+     "repeats": 3, "max_worker_num": 4, "use_gpu": false, "gpus": []}
+
+The code is frozen when the search is submitted: jobs that wait are not changed by what is edited
+later. Each job's folder, R/<index>r<repeat>+<parameters>, can be played and trained on by itself.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from alf.bin import command, train
+
+# Train's flags, so that whatever holds for one job holds for all jobs of a search.
+FLAGS = flags.FlagValues()
+FLAGS.append_flag_values(train.FLAGS)
+flags.DEFINE_string(
+    "search_config",
+    None,
+    "JSON file of a new search. Left out together with --conf: go on with the one in --root_dir.",
+    flag_values=FLAGS,
+)
+_OWN_FLAGS = ("root_dir", "conf", "conf_param", "store_snapshot", "search_config")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; returns its exit code."""
+    return command.main(_search, FLAGS, __doc__, argv, program="alf grid_search")
+
+
+def _search(flag_values: flags.FlagValues) -> int:
+    from rich.console import Console
+
+    from alf.search.search_job import SearchJob
+
+    # A file has no width; a table in it should not be folded to that of an old terminal.
+    console = Console(
+        width=None if sys.stdout.isatty() else 160, markup=False, highlight=False, emoji=False
+    )
+    return SearchJob(
+        root_dir=command.required(flag_values, "root_dir", "/tmp/my_search"),
+        search_config=flag_values["search_config"].value,
+        conf=flag_values["conf"].value,
+        conf_params=flag_values["conf_param"].value or [],
+        store_snapshot=bool(flag_values["store_snapshot"].value),
+        flags=_passed_on(flag_values),
+        command_line=sys.argv,
+        console=console,
+    ).run()
+
+
+def _passed_on(flag_values: flags.FlagValues) -> list[str]:
+    """The flags that each job gets as they were given here."""
+    return [
+        flag_values[name].serialize()
+        for name in flag_values
+        if name not in _OWN_FLAGS and flag_values[name].present
+    ]
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,107 @@
+"""What each job of a search finds around it: its import path, its GPU, its threads."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from alf.errors import ConfigError
+from alf.search.record import Submission
+from alf.snapshot.launch import child_environment
+
+_GPUS_VARIABLE = "CUDA_VISIBLE_DEVICES"
+_CONFIG_PATH_VARIABLE = "ALF_CONFIG_PATH"
+
+
+def job_environment(root_dir: Path, submission: Submission) -> dict[str, str]:
+    """The environment of every job.
+
+    With frozen code, the folder of the search is alone on `PYTHONPATH`, so that nothing that
+    changes in a checkout reaches a job that still waits.
+
+    Args:
+        root_dir: the folder of the search.
+        submission: the search.
+    """
+    if submission.snapshot_id is not None:
+        found = child_environment(root_dir, submission.snapshot_id, submission.packages)
+        folders = [str(root_dir / folder) for folder in (*submission.config_path, "")]
+        found[_CONFIG_PATH_VARIABLE] = os.pathsep.join(folders)
+    else:
+        found = dict(os.environ)
+        # What this process can import, its jobs can import; `-P` would take the first entry away.
+        found["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+    if not submission.use_gpu:
+        found[_GPUS_VARIABLE] = ""
+        # Several jobs share the cores; more threads would only be in each other's way.
+        found.setdefault("OMP_NUM_THREADS", "1")
+    return found
+
+
+def slots(submission: Submission) -> list[dict[str, str]]:
+    """What a job has in its environment besides, for each job that runs at once.
+
+    Raises:
+        ConfigError: a GPU number is not among the GPUs that this process may use.
+    """
+    if not submission.use_gpu:
+        return [{} for _ in range(submission.workers)]
+    names = [_gpu_name(number) for number in submission.gpus]
+    return [{_GPUS_VARIABLE: names[n % len(names)]} for n in range(submission.workers)]
+
+
+def choose_gpus(wanted: Sequence[int], available: int) -> tuple[int, ...]:
+    """The GPUs to take turns on.
+
+    Args:
+        wanted: their numbers; empty for all.
+        available: how many there are.
+
+    Raises:
+        ConfigError: there is none, or one that is wanted is not there.
+    """
+    if available == 0:
+        raise ConfigError(
+            "'use_gpu' is true, but torch finds no GPU here. Set it to false, or look at "
+            "`nvidia-smi` and the environment variable CUDA_VISIBLE_DEVICES."
+        )
+    missing = [number for number in wanted if number >= available]
+    if missing:
+        raise ConfigError(
+            f"'gpus' names GPU {missing[0]}, but torch finds {available} here: 0 to "
+            f"{available - 1}. Name only these, or leave it out to use all."
+        )
+    return tuple(wanted) or tuple(range(available))
+
+
+def frozen_config_path(places: Mapping[str, str]) -> tuple[str, ...]:
+    """The folders of `ALF_CONFIG_PATH` as they lie in the frozen code, in the same order.
+
+    A folder that no conf was loaded from is left out: nothing of it was frozen.
+
+    Args:
+        places: original file of each conf -> where its copy lies, relative to the root dir.
+    """
+    found: dict[str, None] = {}
+    for entry in os.environ.get(_CONFIG_PATH_VARIABLE, "").split(os.pathsep):
+        folder = Path(entry).expanduser().resolve()
+        for file, place in places.items():
+            if entry and Path(file).is_relative_to(folder):
+                inside = Path(file).relative_to(folder).as_posix()
+                if f"/{place}".endswith(f"/{inside}"):
+                    found[place.removesuffix(inside).rstrip("/")] = None
+    return tuple(found)
+
+
+def _gpu_name(number: int) -> str:
+    """What to call a GPU in `CUDA_VISIBLE_DEVICES`, which may restrict this process itself."""
+    visible = os.environ.get(_GPUS_VARIABLE)
+    if visible is None:
+        return str(number)
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    if number >= len(names):
+        raise ConfigError(
+            f"'gpus' names GPU {number}, but {_GPUS_VARIABLE}={visible!r} leaves {len(names)}. "
+            "Name fewer, or change the variable."
+        )
+    return names[number]
