@@ -57,4 +57,7 @@ def refuse(name: str, kind: str, options: dict[str, Any]) -> None:
 def formatted(value: float, number_format: str) -> str:
     """`value` by a `%` format, or shorter where that becomes too long to read."""
     text = number_format % value
-    return text if len(text) <= 8 else f"{value:.3g}"
+    if len(text) > 8:
+        return f"{value:.3g}"
+    rounds_to_zero = text.startswith("-") and not set(text) & set("123456789infa")
+    return text[1:] if rounds_to_zero else text

@@ -1,5 +1,6 @@
 """Charts: what is drawn where, for any data."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from alf.errors import RenderError
 from alf.summary import render as typed_render
 from alf.summary.render import theme
 from alf.summary.render.curves import thinned
+from alf.summary.render.panels import formatted
 
 
 @pytest.fixture(autouse=True)
@@ -164,6 +166,22 @@ def test_a_bar_without_a_number_is_not_drawn():
     _, columns = where(image, BLUE)
 
     assert columns.min() > 150
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.126, "0.13"),
+        (-0.001, "0.00"),
+        (-0.5, "-0.50"),
+        (-math.inf, "-inf"),
+        (math.nan, "nan"),
+        (-1e30, "-1e+30"),
+    ],
+)
+def test_numbers_are_short(value, text):
+    """A number has the format asked for, without a sign before zero, unless it is too long."""
+    assert formatted(value, "%.2f") == text
 
 
 def test_series_have_their_colours():
