@@ -2,7 +2,7 @@
 
 import time
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -16,7 +16,7 @@ class Countdown(gymnasium.Env[Any, Any]):
     `info` holds `t` (int), `half` (float) and things that are no numbers.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
     observation_space = spaces.Box(0, 1000, (2,), np.float64)
     action_space = spaces.Discrete(3)
 

@@ -86,7 +86,7 @@ class TestChoice:
                 return 0, {}
 
             def step(self, action):
-                torch.rand(400, 400) @ torch.rand(400, 400)
+                self.product = torch.rand(400, 400) @ torch.rand(400, 400)
                 return 0, 0.0, False, False, {}
 
         create_environment(
@@ -195,4 +195,4 @@ class TestRefusals:
     def test_retired(self, name):
         """Parameters without a use are refused with a lesson."""
         with pytest.raises(ConfigError, match=name):
-            config("create_environment", **{name: 1})
+            config(f"create_environment.{name}", 1)
