@@ -1,4 +1,5 @@
 from functools import partial
+from typing import Any
 
 import gymnasium
 import pytest
@@ -194,5 +195,6 @@ class TestRefusals:
     @pytest.mark.parametrize("name", ["batch_size_per_env", "num_spare_envs", "flatten"])
     def test_retired(self, name):
         """Parameters without a use are refused with a lesson."""
+        retired: dict[str, Any] = {name: 1}
         with pytest.raises(ConfigError, match=name):
-            config(f"create_environment.{name}", 1)
+            config("create_environment", **retired)
