@@ -33,7 +33,8 @@ class PixelGridEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
     | end | at the goal (terminated), after 50 steps (truncated) |
 
     `info["success"]` is 1.0 at the goal, else 0.0. The best policy takes the Manhattan distance:
-    on average 2 (n + 1) / 3 steps in a grid of n x n cells, 4.7 for the default 6 x 6.
+    on average 2 n / 3 steps in a grid of n x n cells, 3.3 for the default 5 x 5. A small
+    convolutional network learns it from pixels in about 120,000 steps of A2C.
 
     Args:
         cells: cells along each side, 2 to 14; the picture has a wall of at least a pixel.
@@ -48,7 +49,7 @@ class PixelGridEnv(gymnasium.Env[npt.NDArray[np.uint8], np.int64]):
         "render_fps": 8,
     }
 
-    def __init__(self, cells: int = 6, render_mode: str | None = None):
+    def __init__(self, cells: int = 5, render_mode: str | None = None):
         if not 2 <= cells <= 14:
             raise ValueError(f"PixelGrid has 2 to 14 cells along a side; cells={cells}")
         self.cells = cells

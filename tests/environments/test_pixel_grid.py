@@ -32,7 +32,7 @@ def test_moves_and_walls():
 
 def test_observation_shows_both():
     """With 6 cells of 2 pixels and a wall of 2, cell (r, c) begins at pixel 2 + 2 r, 2 + 2 c."""
-    env = PixelGridEnv()
+    env = PixelGridEnv(cells=6)
     place(env, (0, 5), (3, 1))
 
     picture = env.step(np.int64(2))[0]  # down to (1, 5)
