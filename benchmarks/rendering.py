@@ -25,7 +25,7 @@ from alf.summary import render
 from alf.tensor_specs import BoundedTensorSpec
 
 SIZE_INCHES = (2.0, 2.0)
-REFERENCE_DPI = 200
+DPI = 200
 PANELS = 64
 
 DISCRETE = BoundedTensorSpec((), torch.int64, 0, 3)
@@ -83,23 +83,23 @@ def make_cases() -> dict[str, tuple[Callable[[int], Any], Callable[[int], Any]]]
     curves = np.cumsum(rng.normal(size=(PANELS, 2, 100)), axis=-1)
     return {
         "action, 4 choices": (
-            lambda i: render.render_action("action", actions[i], DISCRETE),
+            lambda i: render.render_action("action", actions[i], DISCRETE, dpi=DPI),
             lambda i: figure(bars, one_hot[i]),
         ),
         "distribution, 4 choices": (
-            lambda i: render.render_action_distribution("dist", categoricals[i], DISCRETE),
+            lambda i: render.render_action_distribution("dist", categoricals[i], DISCRETE, dpi=DPI),
             lambda i: figure(bars, probs[i]),
         ),
         "distribution, normal": (
-            lambda i: render.render_action_distribution("dist", normals[i], CONTINUOUS),
+            lambda i: render.render_action_distribution("dist", normals[i], CONTINUOUS, dpi=DPI),
             lambda i: figure(sampled_density, normals[i]),
         ),
         "heatmap 8x8": (
-            lambda i: render.render_heatmap("heatmap", cells[i], vmin=0, vmax=1),
+            lambda i: render.render_heatmap("heatmap", cells[i], vmin=0, vmax=1, dpi=DPI),
             lambda i: figure(heatmap, cells[i]),
         ),
         "curve 2x100": (
-            lambda i: render.render_curve("curve", curves[i], y_range=(-30, 30)),
+            lambda i: render.render_curve("curve", curves[i], y_range=(-30, 30), dpi=DPI),
             lambda i: figure(lines, curves[i]),
         ),
     }
@@ -114,7 +114,7 @@ def figure(draw: Callable[[Any, Any], None], data: Any) -> np.ndarray:
     axes.set_title("panel", fontsize=7)
     axes.tick_params(labelsize=7)
     png = io.BytesIO()
-    fig.savefig(png, format="png", dpi=REFERENCE_DPI, bbox_inches="tight")
+    fig.savefig(png, format="png", dpi=DPI, bbox_inches="tight")
     pyplot.close(fig)
     return np.asarray(PilImage.open(png).convert("RGB"))
 
