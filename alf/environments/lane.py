@@ -24,9 +24,8 @@ from alf.environments.simulator_state import capture, restore
 from alf.environments.step_arrays import StepArrays
 from alf.errors import EnvError
 from alf.nest import flatten, pack_sequence_as
-from alf.tensor_specs import TensorSpec, numpy_dtype
+from alf.tensor_specs import TensorSpec
 
-Array = npt.NDArray[Any]
 _MAX_INFO_ELEMENTS = 256  # an info array beyond this is data of its own, not a fact about a step
 
 
@@ -281,8 +280,3 @@ def _info_spec(value: Any) -> TensorSpec | None:
     if dtype is None or array.size > _MAX_INFO_ELEMENTS:
         return None
     return TensorSpec(array.shape, dtype)
-
-
-def zero_action(action_spec: Any) -> list[Array]:
-    """The leaves of an action of zeros, without a batch dimension."""
-    return [np.zeros(tuple(s.shape), numpy_dtype(s.dtype)) for s in flatten(action_spec)]
