@@ -15,11 +15,11 @@ from alf.errors import RenderError
 from alf.player.stopping import StopPlaying
 
 HELP = (
-    "space        pause, go on",
-    "right arrow  one step",
-    "+  -         faster, slower",
-    "?            this help",
-    "q  Esc       quit",
+    ("space", "pause, go on"),
+    ("right arrow", "one step"),
+    ("+  -", "faster, slower"),
+    ("?", "this help"),
+    ("q  Esc", "quit"),
 )
 _MIN_SPEED, _MAX_SPEED = 1 / 16, 64.0
 # While paused, how often a closed window or a key is looked for, in seconds.
@@ -145,21 +145,17 @@ class Window:
         pygame.display.flip()
 
     def _draw_help(self) -> None:
-        import cv2
+        # Here and not at the top: whoever only records needs no panel drawing for it.
+        from alf.summary.render.canvas import Canvas
+        from alf.summary.render.theme import INK, PAPER
 
-        lines = [*HELP, f"speed x{self.controls.speed:g}"]
-        panel = np.full((24 * len(lines) + 16, 300, 3), 32, np.uint8)
-        for i, line in enumerate(lines):
-            left = 12
-            for part in line.split("  ", 1):
-                place = (left, 28 + 24 * i)
-                white = (255, 255, 255)
-                cv2.putText(
-                    panel, part.strip(), place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, white, 1, cv2.LINE_AA
-                )
-                left = 130
-        picture = self._pygame.image.frombuffer(panel, (panel.shape[1], panel.shape[0]), "RGB")
-        picture.set_alpha(230)
+        lines = [*HELP, ("speed", f"x{self.controls.speed:g}")]
+        card = Canvas.blank(280, 26 * len(lines) + 16, INK)
+        for i, (key, meaning) in enumerate(lines):
+            card.text(16, 29 + 26 * i, key, 14, PAPER, bold=True)
+            card.text(132, 29 + 26 * i, meaning, 14, PAPER)
+        picture = self._pygame.image.frombuffer(card.pixels, (card.width, card.height), "RGB")
+        picture.set_alpha(235)
         self._screen.blit(picture, (12, 12))
 
     def _listen(self, frame: np.ndarray) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,8 @@ class PlayJob:
     report_file: str | None
     ask: Callable[[str], bool] | None
     report: Callable[[str], None]
-    _checkpoint: Checkpoint | None = None
-    _overridden: bool = False
+    _checkpoint: Checkpoint | None = field(default=None, init=False)
+    _overridden: bool = field(default=False, init=False)
 
     def run(self) -> PlayResult:
         """Plays.
@@ -95,7 +95,7 @@ class PlayJob:
             env = stack.enter_context(self._make_environment())
             policy = Policy(config, env)
             validate_pre_configs()
-            stack.enter_context(render.rendering(self.alg_render))
+            stack.enter_context(render.rendering(self.alg_render and self._shows))
             sinks = stack.enter_context(self._open_sinks(env))
             result = play(
                 self.root_dir,
@@ -146,13 +146,17 @@ class PlayJob:
             "(--debug shows the whole traceback.)"
         ) from error
 
+    @property
+    def _shows(self) -> bool:
+        """Whether there is anything to draw for."""
+        return self.window or bool(self.record_files)
+
     def _make_environment(self) -> AlfEnvironment:
-        shows = self.window or bool(self.record_files)
         return create_environment(
             for_evaluation=True,
             num_parallel_environments=self.parallel_play,
             nonparallel=self.parallel_play == 1,
-            render_mode="rgb_array" if shows else None,
+            render_mode="rgb_array" if self._shows else None,
         )
 
     def _open_sinks(self, env: AlfEnvironment) -> contextlib.AbstractContextManager[list[Sink]]:

@@ -71,6 +71,13 @@ def test_same_names_are_numbered():
     assert list(found) == ["a", "a (2)", "a (2) (2)", "a (3)"]
 
 
+def test_an_image_in_two_places_is_one_panel():
+    """The same image twice in a nest is found once."""
+    twice = image("a")
+
+    assert list(find_panels({"x": twice, "y": [twice]})) == ["a"]
+
+
 def test_an_unnamed_image_is_called_by_its_place():
     """A place in the nest is a name; a lone image is a "panel"."""
     assert list(find_panels({"x": Info(critic=[image()])})) == ["x/critic/0"]
