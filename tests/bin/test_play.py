@@ -215,6 +215,23 @@ class TestSnapshot:
         assert "Traceback" in done.stderr
         assert "nothing_of_this_name" in done.stderr
 
+    def test_each_checkpoint_runs_the_code_that_made_it(self, changed):
+        """After a resume with other code, an early checkpoint still plays with its own."""
+        told = 'print("agent 2")'
+        changed.agent.write_text(AGENT.replace("VERSION = 1", told))
+        resumed = changed.run("train", "--conf_param=TrainerConfig.num_iterations=3")
+        assert resumed.returncode == 0, resumed.stderr
+        early, late = (
+            changed.play("--num_episodes", "1", "--use_alf_snapshot", "--checkpoint_step", step)
+            for step in ("2", "3")
+        )
+
+        assert (early.returncode, late.returncode) == (0, 0), early.stderr + late.stderr
+        assert "agent 2" not in early.stdout
+        assert "agent 2" in late.stdout
+        assert f"snapshot at '{changed.root_dir / 'alf'}'" in late.stderr
+        assert f"snapshot at '{changed.root_dir / 'alf'}'" not in early.stderr
+
     def test_an_edited_copy_is_what_runs(self, changed):
         """Changes for play are made in the root dir's copy, and its failure is play's failure."""
         copy = changed.root_dir / "my_project" / "agent.py"
