@@ -134,17 +134,20 @@ def _let_siblings_be_imported(path: str) -> None:
 
 
 def _importable_name(path: str) -> str | None:
-    """The dotted name by which `import` finds exactly this file; `None` if there is none."""
-    roots = {str(Path(root or ".").resolve()) for root in sys.path}
-    for root in sorted(roots, key=len, reverse=True):  # the innermost gives the shortest name
-        if not Path(path).is_relative_to(root):
-            continue
-        parts = Path(path).relative_to(root).with_suffix("").parts
-        if path.endswith(".py") and all(part.isidentifier() for part in parts):
-            name = ".".join(parts)
-            if _file_of(name) == path:
-                return name
-    return None
+    """The dotted name by which `import` finds exactly this file; `None` if there is none.
+
+    A folder without `__init__.py` is no part of a name: with `/` or a home folder on the import
+    path, any file would have one, and a snapshot would take everything below it for a package.
+    """
+    file = Path(path)
+    parts, folder = [file.stem], file.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if file.suffix != ".py" or not all(part.isidentifier() for part in parts):
+        return None
+    name = ".".join(parts)
+    return name if _file_of(name) == path else None
 
 
 def _file_of(name: str) -> str | None:

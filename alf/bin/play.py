@@ -251,14 +251,12 @@ def _prove_snapshot() -> bool:
 
 def _play_in_snapshot(root_dir: Path, step: int | None, argv: Sequence[str]) -> int:
     """Plays in a process that runs the checkpoint's own code; returns its exit code."""
-    from alf.snapshot import Store, run_with_snapshot
+    from alf.snapshot import copy_holds, run_with_snapshot
 
-    wanted = _checkpoint_steps(root_dir)[-1] if step is None else step
-    with Store(root_dir) as store:
-        own, newest = store.resolve(f"ckpt-{wanted}"), store.resolve(None)
+    wanted = f"ckpt-{_checkpoint_steps(root_dir)[-1] if step is None else step}"
     # The copy in the root dir is what people edit to look into a model, so it is what runs,
     # unless it belongs to other code than this checkpoint's.
-    snapshot_id = None if own.tree == newest.tree else own.id
+    snapshot_id = None if copy_holds(root_dir, wanted) else wanted
     return run_with_snapshot(root_dir, "alf.bin.play", argv, snapshot_id)
 
 

@@ -68,6 +68,7 @@ def capture(
         SnapshotError: a conf or the `alf` package cannot be read.
     """
     found = Capture()
+    modules = _without(modules, conf_text)
     sources = find_sources(modules, _with_siblings(confs), import_path)
     if not any(source.name == "alf" and source.kind == "package" for source in sources):
         # It was installed into site-packages, or this is the first that is imported of it.
@@ -87,6 +88,15 @@ def capture(
         if item.path.endswith(".py")
     ]
     return found
+
+
+def _without(modules: Mapping[str, ModuleType], conf_text: Path | None) -> dict[str, ModuleType]:
+    """The modules but for the job's `alf_config.py`, which is stored under its own name."""
+    return {
+        name: module
+        for name, module in list(modules.items())
+        if conf_text is None or getattr(module, "__file__", None) != str(conf_text.resolve())
+    }
 
 
 def _with_siblings(confs: Iterable[Path]) -> list[Path]:

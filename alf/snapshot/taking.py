@@ -140,21 +140,21 @@ def to_json_text(data: Mapping[str, Any]) -> bytes:
 
 
 def describe(snapshot: Snapshot) -> list[str]:
-    """What to tell the user at the start of a job: one line, and one more for each warning.
+    """What to tell the user at the start of a job, as lines with their subject in front.
 
     Returns:
-        For example `snapshot 1a2b3c4d5e6f: alf (212 files), my_project (12 files), 1.4 MB, 0.31 s;
-        left out: 1 x may hold a secret (my_project/.env)`.
+        For example `snapshot  1a2b3c4d5e6f: alf (212 files), my_project (12 files), 1.4 MB, 0.31 s`
+        and `left out  my_project/.env (may hold a secret)`.
     """
     held = ", ".join(
         f"{p.name} ({p.files} file{'s' if p.files != 1 else ''})" for p in snapshot.packages
     )
     line = (
-        f"snapshot {snapshot.id}: {held}, {snapshot.bytes / 1e6:.1f} MB, {snapshot.seconds:.2f} s"
+        f"snapshot  {snapshot.id}: {held}, {snapshot.bytes / 1e6:.1f} MB, {snapshot.seconds:.2f} s"
     )
     told = describe_left_out(snapshot.left_out)
-    lines = [f"{line}; left out: {told}" if told else line]
-    return lines + [f"snapshot warning: {warning}" for warning in snapshot.warnings]
+    lines = [line, f"left out  {told}"] if told else [line]
+    return lines + [f"warning   {warning}" for warning in snapshot.warnings]
 
 
 def describe_left_out(left_out: Iterable[LeftOut]) -> str:

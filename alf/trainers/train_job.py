@@ -166,17 +166,16 @@ class TrainJob:
             logging.info("Cleaned up '%s', which a killed job left.", left)
 
     def _take_snapshot(self, seed: int) -> str:
+        recorded = self._root_dir / CONFIG_FILE
         taken = snapshot.take(
             self._root_dir,
-            confs=[loaded.path for loaded in loaded_confs()],
-            conf_text_path=self._root_dir / CONFIG_FILE,
+            confs=[c.path for c in loaded_confs() if Path(c.path) != recorded.resolve()],
+            conf_text_path=recorded,
             command=self._command_line,
             seed=seed,
         )
         for line in snapshot.describe(taken):
             self._report(line)
-        for warning in taken.warnings:
-            logging.warning(warning)
         return taken.id
 
     def _on_checkpoint(self, checkpoint: Checkpoint) -> None:

@@ -1,5 +1,6 @@
 """From a running job to files in the root dir: processes, folders and signals are real."""
 
+import importlib.util
 import json
 import os
 import random
@@ -341,16 +342,25 @@ def test_describe_says_what_and_what_not():
     )
 
     assert describe(snapshot) == [
-        "snapshot 1a2b3c4d5e6f: alf (212 files), m.py (1 file), 1.4 MB, 0.31 s; left out:"
-        " alf/.env and 1 more (may hold a secret)",
-        "snapshot warning: look here",
+        "snapshot  1a2b3c4d5e6f: alf (212 files), m.py (1 file), 1.4 MB, 0.31 s",
+        "left out  alf/.env and 1 more (may hold a secret)",
+        "warning   look here",
     ]
     assert json.loads(json.dumps(snapshot.to_json()))["packages"][0]["files"] == 212
 
 
-def test_speed(project):
-    """The first snapshot takes less than a second and an unchanged one a fraction of that."""
-    first, second = project.take(), project.take()
+def test_resumed_job_stores_its_recorded_conf_once(project):
+    """`alf_config.py`, which a resumed job imports from its root dir, is not taken for a module."""
+    conf = project.root_dir / "alf_config.py"
+    conf.parent.mkdir(parents=True, exist_ok=True)
+    conf.write_text("x = 1\n")
+    spec = importlib.util.spec_from_file_location("alf_config_1234", conf)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
 
-    assert first["seconds"] < 1.5
-    assert second["seconds"] < 1.0
+    taken = take(
+        project.root_dir, conf_text_path=conf, modules={"alf_config_1234": module}, import_path=[]
+    )
+
+    assert ["alf"] == [package.name for package in taken.packages]
+    assert () == taken.warnings
