@@ -47,7 +47,7 @@ def _search(flag_values: flags.FlagValues) -> int:
     console = Console(
         width=None if sys.stdout.isatty() else 160, markup=False, highlight=False, emoji=False
     )
-    return SearchJob(
+    job = SearchJob(
         root_dir=command.required(flag_values, "root_dir", "/tmp/my_search"),
         search_config=flag_values["search_config"].value,
         conf=flag_values["conf"].value,
@@ -56,7 +56,9 @@ def _search(flag_values: flags.FlagValues) -> int:
         flags=_passed_on(flag_values),
         command_line=sys.argv,
         console=console,
-    ).run()
+    )
+    with command.terminable():
+        return job.run()
 
 
 def _passed_on(flag_values: flags.FlagValues) -> list[str]:

@@ -108,4 +108,4 @@ def _safe(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    return text[:_LONGEST_VALUE].rstrip("._-")
+    return text[:_LONGEST_VALUE].rstrip("._-") or "_"

@@ -27,6 +27,7 @@ from alf._config import (
     validate_pre_configs,
 )
 from alf.errors import AlfError, TrainingError
+from alf.search.child import end_with
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def _try_out(trial: Trial) -> Finding:
     from alf.trainers.random_states import draw_seed
     from alf.trainers.trainer_config import TrainerConfig
 
+    end_with(os.getppid())  # the pool would wait for ever for a parent that was killed
     # A job runs in a folder of its own: what a conf finds by a relative path only, it will miss.
     sys.path[:] = [str(Path(entry).absolute()) for entry in sys.path]
     os.chdir(trial.folder)
