@@ -17,6 +17,9 @@ from alf.tensor_specs import TensorSpec, numpy_dtype
 Array = npt.NDArray[Any]
 
 
+DEFAULT_RENDER_FPS = 30.0
+
+
 class AlfEnvironment(abc.ABC):
     """A batch of `B` environments that are stepped together.
 
@@ -154,6 +157,11 @@ class AlfEnvironment(abc.ABC):
             f"{self._name} draws no pictures: create it with render_mode='rgb_array', or, for an "
             "environment of your own, write render()"
         )
+
+    @property
+    def render_fps(self) -> float:
+        """Pictures a second at which the environment is meant to be watched."""
+        return DEFAULT_RENDER_FPS
 
     def state_dict(self) -> dict[str, Any] | None:
         """Everything needed to go on exactly here: the simulators and their random numbers.

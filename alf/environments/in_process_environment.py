@@ -80,6 +80,11 @@ class InProcessEnvironment(AlfEnvironment):
         """A picture `[H, W, 3]` of environment 0; see `AlfEnvironment.render`."""
         return self._lanes[0].render()
 
+    @property
+    def render_fps(self) -> float:
+        """See `AlfEnvironment.render_fps`."""
+        return self._lanes[0].render_fps
+
     def state_dict(self) -> dict[str, Any] | None:
         """The states of all environments and the current time step."""
         states = [lane.state_dict() for lane in self._lanes]

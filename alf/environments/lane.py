@@ -18,7 +18,7 @@ import torch
 from gymnasium import spaces
 
 from alf.data_structures import StepType, TimeStep
-from alf.environments.alf_environment import AlfEnvironment
+from alf.environments.alf_environment import DEFAULT_RENDER_FPS, AlfEnvironment
 from alf.environments.gym_spaces import ActionMap, ObservationMap
 from alf.environments.simulator_state import capture, restore
 from alf.environments.step_arrays import StepArrays
@@ -63,6 +63,11 @@ class Lane(abc.ABC):
     @abc.abstractmethod
     def render(self) -> npt.NDArray[np.uint8]:
         """A picture `[H, W, 3]`."""
+
+    @property
+    @abc.abstractmethod
+    def render_fps(self) -> float:
+        """Pictures a second at which it is meant to be watched."""
 
     @abc.abstractmethod
     def state_dict(self) -> dict[str, Any] | None:
@@ -174,6 +179,11 @@ class GymLane(Lane):
         """See `Lane`."""
         return as_picture(self.env.render(), self.name, self.env.render_mode)
 
+    @property
+    def render_fps(self) -> float:
+        """See `Lane`."""
+        return float(self.env.metadata.get("render_fps") or DEFAULT_RENDER_FPS)
+
     def state_dict(self) -> dict[str, Any] | None:
         """See `Lane`."""
         state = capture(self.env)
@@ -234,6 +244,11 @@ class AlfLane(Lane):
     def render(self) -> npt.NDArray[np.uint8]:
         """See `Lane`."""
         return self.env.render()
+
+    @property
+    def render_fps(self) -> float:
+        """See `Lane`."""
+        return self.env.render_fps
 
     def state_dict(self) -> dict[str, Any] | None:
         """See `Lane`."""

@@ -49,6 +49,11 @@ class AlfWrapper(AlfEnvironment):
         """See `AlfEnvironment.render`."""
         return self.env.render()
 
+    @property
+    def render_fps(self) -> float:
+        """See `AlfEnvironment.render_fps`."""
+        return self.env.render_fps
+
     def state_dict(self) -> dict[str, Any] | None:
         """The state of the environment and of this wrapper."""
         inner = self.env.state_dict()

@@ -23,8 +23,6 @@ from alf.trainers.policy import Policy
 from alf.trainers.random_states import draw_seed, seed_everything
 from alf.trainers.trainer_config import TrainerConfig
 
-DEFAULT_FPS = 30.0
-
 
 class OldModelError(AlfError):
     """Today's code cannot play a model of which the own code is stored."""
@@ -163,16 +161,10 @@ class PlayJob:
         return open_sinks(
             self.record_files,
             window=self.window,
-            fps=frames_per_second(env),
+            fps=env.render_fps,
             sleep_time_per_step=self.sleep_time_per_step,
             report=lambda line: self.report(f"recorded  {line}"),
         )
-
-
-def frames_per_second(env: AlfEnvironment) -> float:
-    """How fast the environment is meant to be watched; 30 where it does not say."""
-    metadata = getattr(env, "metadata", None) or {}
-    return float(metadata.get("render_fps") or DEFAULT_FPS)
 
 
 def _told(error: Exception) -> str:

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -5,6 +6,7 @@ import pytest
 import torch
 
 from alf.environments import suite_gym
+from alf.environments.wrappers import TimeLimit
 from alf.errors import ConfigError
 
 
@@ -136,3 +138,9 @@ def test_vector_reward():
 
     assert [[0.0, 0.0]] == first.reward.tolist()
     assert [[1.0, 2.0]] == second.reward.tolist()
+
+
+def test_pictures_a_second_are_those_of_the_environment():
+    """A film runs at the speed that the environment states, through wrappers too."""
+    with suite_gym.load("CartPole-v1", alf_env_wrappers=(partial(TimeLimit, duration=3),)) as env:
+        assert 50.0 == env.render_fps
