@@ -5,9 +5,9 @@
 
 S.json holds for example:
 
-    {"desc": "discount and learning rate",
+    {"desc": "how far to look ahead, and how much to explore",
      "parameters": {"ActorCriticLoss.gamma": [0.98, 0.99],
-                    "Adam.lr": "[10 ** -k for k in (2, 3, 4)]"},
+                    "ActorCriticLoss.entropy_regularization": "[10 ** -k for k in (2, 3)]"},
      "repeats": 3, "max_worker_num": 4, "use_gpu": false, "gpus": []}
 
 The code is frozen when the search is submitted: jobs that wait are not changed by what is edited

@@ -37,6 +37,7 @@ class Submission:
         use_gpu: whether jobs see a GPU, one each.
         gpus: GPUs to take turns on.
         flags: further arguments of each job.
+        folders: of the conf, whose neighbours it may import by their names.
         seed: of repeat 0; repeat `r` has `seed + r`. `None` where the seed is searched.
         frozen_conf: where conf and neighbours lie now; relative to the root dir if frozen.
         snapshot_id: of the code that was frozen, or `None`.
@@ -54,6 +55,7 @@ class Submission:
     use_gpu: bool = False
     gpus: Sequence[int] = ()
     flags: Sequence[str] = ()
+    folders: Sequence[str] = ()
     seed: int | None = None
     frozen_conf: str = ""
     snapshot_id: str | None = None

@@ -141,6 +141,7 @@ class SearchJob:
             use_gpu=spec.use_gpu,
             gpus=spec.gpus,
             flags=list(self._flags),
+            folders=list(dict.fromkeys(str(p.parent) for p in (conf, recorded.conf_path or conf))),
         )
 
     def _submitted(self, wanted: Submission | None, stack: ExitStack) -> Submission:
@@ -197,6 +198,8 @@ class SearchJob:
         self._say("seed      " + (f"{finding.seed} + repeat" if not searches_seed else "searched"))
         if submission.use_gpu:
             self._say(f"GPUs      {', '.join(map(str, submission.gpus))}")
+        for run in submission.expanded():
+            self._write_config(submission, run)
         write_submission(self._root_dir, submission)
         return submission
 
@@ -273,13 +276,19 @@ class SearchJob:
         with progress:
             return Executor(tasks, environment, slots(submission), progress).run()
 
+    def _write_config(self, submission: Submission, run: Run) -> None:
+        write_alf_config(
+            self._root_dir / run.name / _CONFIG_FILE,
+            submission.overrides_of(run),
+            submission.conf_source,
+            self._root_dir / submission.frozen_conf,
+        )
+
     def _task(self, submission: Submission, run: Run) -> Task:
         folder = self._root_dir / run.name
         config = folder / _CONFIG_FILE
-        if not config.exists():
-            conf = self._root_dir / submission.frozen_conf
-            overrides = submission.overrides_of(run)
-            write_alf_config(config, overrides, submission.conf_source, conf)
+        if not config.exists():  # the folder was removed, so that the job runs again
+            self._write_config(submission, run)
         store = "--store_snapshot" if submission.store_snapshot else "--nostore_snapshot"
         start = [sys.executable, "-P", "-m", "alf.search.child", str(os.getpid())]
         command = [*start, "--root_dir", str(folder), store, *submission.flags]
@@ -295,8 +304,8 @@ class SearchJob:
         self._say(f"conf      {submission.conf}")
         self._say(f"root dir  {self._root_dir}")
         self._say(
-            f"runs      {len(submission.runs)} = {combinations} combinations x {repeats} repeats, "
-            f"{submission.workers} at once"
+            f"runs      {len(submission.runs)} (combinations: {combinations}, repeats: {repeats}, "
+            f"at once: {submission.workers})"
         )
 
     def _finish(self, submission: Submission, stopped_by: int | None) -> int:

@@ -30,7 +30,8 @@ def job_environment(root_dir: Path, submission: Submission) -> dict[str, str]:
     else:
         found = dict(os.environ)
         # What this process can import, its jobs can import; `-P` would take the first entry away.
-        found["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+        entries = [*(str(Path(entry).absolute()) for entry in sys.path), *submission.folders]
+        found["PYTHONPATH"] = os.pathsep.join(entries)
     if not submission.use_gpu:
         found[_GPUS_VARIABLE] = ""
         # Several jobs share the cores; more threads would only be in each other's way.

@@ -229,6 +229,42 @@ def test_a_signal_saves_and_stops(tmp_path):
     assert "stopped" == json.loads((root / "runs.jsonl").read_text())["state"]
 
 
+def search_once(project, root_dir, conf, *flags):
+    (project / "once.json").write_text('{"parameters": {"ActorCriticLoss.gamma": [0.9]}}')
+    arguments = ["--root_dir", root_dir, "--search_config", "once.json", "--conf", conf, *flags]
+    process = start(project, *arguments)
+    return process.communicate(timeout=200)[0], process.returncode
+
+
+def test_without_snapshot(tmp_path):
+    """With --nostore_snapshot nothing is frozen, and the conf still finds its neighbours."""
+    project = make_project(tmp_path / "project")
+
+    output, code = search_once(
+        project, tmp_path / "R", project / "confs" / "tiny_conf.py", "--nostore_snapshot"
+    )
+
+    assert 0 == code, output
+    assert not list(tmp_path.glob("R/**/snapshots.git"))
+    assert not (tmp_path / "R" / "alf").exists()
+
+
+def test_the_conf_of_a_run_can_be_searched_again(finished, tmp_path):
+    """A run's alf_config.py is a conf; what the new search sets wins over what it had set."""
+    project, root, _, _ = finished
+
+    output, code = search_once(
+        project, tmp_path / "R", root / "3r0+crash=False+gamma=0.9" / "alf_config.py"
+    )
+
+    assert 0 == code, output
+    text = (tmp_path / "R" / "0r0+gamma=0.9" / "alf_config.py").read_text()
+    assert 1 == text.count("alf.pre_config(")
+    assert 1 == text.count("'ActorCriticLoss.gamma': 0.9,")
+    assert "'TrainerConfig.random_seed': 40," in text
+    assert "'crash': False," in text
+
+
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [

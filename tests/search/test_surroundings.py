@@ -30,9 +30,9 @@ def test_jobs_without_snapshot_see_what_we_see(tmp_path, monkeypatch):
     """Without frozen code, jobs import from where this process does."""
     monkeypatch.setattr(sys, "path", ["/one", "/two"])
 
-    found = job_environment(tmp_path, replace(FROZEN, snapshot_id=None))
+    found = job_environment(tmp_path, replace(FROZEN, snapshot_id=None, folders=["/c"]))
 
-    assert os.pathsep.join(["/one", "/two"]) == found["PYTHONPATH"]
+    assert os.pathsep.join(["/one", "/two", "/c"]) == found["PYTHONPATH"]
     assert "ALF_SNAPSHOT" not in found
 
 
