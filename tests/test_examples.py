@@ -1,0 +1,71 @@
+"""Every conf under alf/examples, as users run it: trained, replayed with its snapshot, filmed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+EXAMPLES = CHECKOUT / "alf" / "examples"
+CONFS = sorted(EXAMPLES.rglob("*_conf.py"))
+
+SMALL = {
+    "TrainerConfig.num_iterations": 2,
+    "create_environment.num_parallel_environments": 2,
+    "suite_gym.load.max_episode_steps": 12,
+}
+
+
+def run(command: str, root_dir: Path, *argv: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command of alf on a machine without a display."""
+    kept = {k: v for k, v in os.environ.items() if "DISPLAY" not in k and k != "SDL_VIDEODRIVER"}
+    return subprocess.run(
+        [sys.executable, "-m", f"alf.bin.{command}", "--root_dir", str(root_dir), *argv],
+        env={**kept, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"},
+        cwd=root_dir.parent,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_there_are_examples():
+    """The pattern finds the confs that the docs name."""
+    names = {str(path.relative_to(EXAMPLES)) for path in CONFS}
+
+    assert {"ac_cart_pole_conf.py", "tutorial/ac_render_conf.py"} <= names
+
+
+@pytest.mark.parametrize("conf", CONFS, ids=lambda path: path.stem)
+def test_an_example_is_trained_and_replayed(conf, tmp_path):
+    """Two iterations leave a checkpoint and a snapshot; the snapshot plays it and makes a film."""
+    root_dir = tmp_path / "job"
+    overrides = [f"--conf_param={name}={value}" for name, value in SMALL.items()]
+    trained = run("train", root_dir, "--conf", str(conf), *overrides)
+
+    assert trained.returncode == 0, trained.stderr
+    assert "Checkpoint 'ckpt-2' is saved successfully." in trained.stderr
+    result = json.loads((root_dir / "train" / "result.json").read_text())
+    assert (result["iterations"], result["checkpoint"]) == (2, "ckpt-2")
+    assert (root_dir / conf.relative_to(CHECKOUT)).read_bytes() == conf.read_bytes()
+
+    film, report = tmp_path / "play.mp4", tmp_path / "report.json"
+    played = run(
+        *("play", root_dir, "--use_alf_snapshot", "--norender", "--num_episodes", "1"),
+        *("--alg_render", "--record_file", str(film), "--report_file", str(report)),
+    )
+
+    assert played.returncode == 0, played.stderr
+    assert f"=== Using an ALF snapshot at '{root_dir / 'alf'}' ===" in played.stderr
+    told = json.loads(report.read_text())
+    assert (told["code"], told["snapshot"]) == ("snapshot", result["snapshot"])
+    assert told["checkpoint_step"] == 2
+    (episode,) = told["episodes"]
+    assert 0 < episode["length"] <= 12
+    with av.open(str(film)) as opened:
+        assert sum(1 for _ in opened.decode(video=0)) == episode["length"] + 1
