@@ -21,7 +21,8 @@ from alf.errors import ConfigError
 from alf.nest import flatten, flatten_up_to, map_structure
 from alf.tensor_specs import TensorSpec
 
-# Each try aims a little below the limit, since distance is not exactly linear in the step.
+# Near the old policy both distances grow with the square of the step. Each try aims a little below
+# the limit, since farther away they do not quite.
 _AIM = 0.9
 _MAX_TRIES = 20
 
@@ -131,7 +132,7 @@ class TracAlgorithm(Algorithm):
             excess = self._excess(inputs, old, valid)
             if excess <= 1.0:
                 return
-            ratio *= _AIM / excess
+            ratio *= (_AIM / excess) ** 0.5
             for p, before, after in zip(
                 parameters, self._old_parameters, new_parameters, strict=True
             ):
