@@ -27,6 +27,7 @@ class TrainProgress:
         self._shown_iteration = done
         self._shown_steps: int | None = None
         self._live: Progress | None = None
+        self._log_handler = logging.get_absl_handler().python_handler
         console = Console(stderr=True)
         self._interval = _LIVE_INTERVAL if console.is_terminal else _PLAIN_INTERVAL
         if console.is_terminal:
@@ -41,6 +42,9 @@ class TrainProgress:
             )
             self._task = self._live.add_task("train", total=total, completed=done, facts="")
             self._live.start()
+            # The live line puts itself below what is written to the new sys.stderr; absl's handler
+            # still holds the old one, and would write there as well.
+            self._log_handler.setStream(sys.stderr)
 
     def update(self, iteration: int, env_steps: int, average_return: float | None) -> None:
         """Report an iteration; most calls only look at the clock."""
@@ -71,4 +75,4 @@ class TrainProgress:
         """Remove the live line."""
         if self._live is not None:
             self._live.stop()
-            sys.stderr.flush()
+            self._log_handler.setStream(sys.stderr)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import torch
 from absl import logging
@@ -204,14 +204,13 @@ class TrainJob:
         self._report(f"play it   python -m alf.bin.play --root_dir {self._root_dir}")
 
     def _report_end(self, result: TrainResult) -> None:
-        shown = "no episode ended" if result.average_return is None else result.average_return
+        shown = "no episode ended"
+        if result.average_return is not None:
+            shown = f"average return {result.average_return:.2f}"
+        self._report(f"done      {shown} after {result.iterations:,} iterations")
         self._report(
-            f"done      average return {_round(shown)}, {result.iterations:,} iterations, "
-            f"{result.env_steps:,} steps in {result.wall_s:.1f} s ({result.steps_per_s:,.0f}/s)"
+            f"speed     {result.steps_per_s:,.0f} environment steps a second for "
+            f"{result.wall_s:.1f} s; {result.env_steps:,} in all"
         )
         self._report(f"model     {self._folder.path / result.checkpoint}")
         self._report(f"curves    tensorboard --logdir {self._root_dir}")
-
-
-def _round(value: Any) -> Any:
-    return f"{value:.2f}" if isinstance(value, float) else value
