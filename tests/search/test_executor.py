@@ -98,9 +98,10 @@ def test_signals_are_passed_on(tmp_path, number):
         "for n in (2, 15): signal.signal(n, lambda n, f: seen.append(n))\n"
         "print('ready', flush=True)\n"
         "while not seen: time.sleep(0.02)\n"
-        "time.sleep(0.3); print(seen, flush=True); sys.exit(128 + seen[0])"
+        "time.sleep({pause}); print(seen, flush=True); sys.exit(128 + seen[0])"
     )
-    tasks = [task(tmp_path, str(k), code) for k in range(3)]
+    # The first ends well before the second, and leaves a slot that must stay empty.
+    tasks = [task(tmp_path, str(k), code.format(pause=0.2 + 0.6 * k)) for k in range(3)]
     sent = []
 
     def interrupt(running):
