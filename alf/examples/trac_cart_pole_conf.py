@@ -1,4 +1,4 @@
-"""Trust-region actor-critic on CartPole-v0."""
+"""Actor-critic with a limit on how far an update moves the policy (TRAC), on CartPole-v0."""
 
 from functools import partial
 
