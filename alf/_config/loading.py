@@ -126,8 +126,15 @@ def _execute(code: CodeType, module: ModuleType) -> None:
 
 
 def _let_siblings_be_imported(path: str) -> None:
-    """`import my_model` beside a conf works. At the end of the path, so that it shadows nothing."""
-    folder = str(Path(path).parent)
+    """`import my_model` beside a conf works. At the end of the path, so that it shadows nothing.
+
+    What lies beside a recorded conf is the snapshot's copy, which is not today's code: there, the
+    folder of the original conf counts. A process that runs the snapshot has the copy on its path.
+    """
+    original = recorded_conf_path(path)
+    folder = str(Path(path).parent if original is None else original.parent)
+    if original is not None and os.environ.get("ALF_SNAPSHOT"):
+        return
     if folder not in sys.path:
         sys.path.append(folder)
         current().added_paths.append(folder)

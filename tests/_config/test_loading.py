@@ -246,3 +246,18 @@ def test_user_error_classes():
     assert ConfigError.exit_code == 2
     with pytest.raises(ConfigError):
         config("Model", nothing=1)
+
+
+def test_recorded_conf_imports_what_lies_beside_the_original(tmp_path, monkeypatch):
+    """A job that goes on with today's code does not see the copies in its root dir."""
+    monkeypatch.delenv("ALF_SNAPSHOT", raising=False)
+    original, root_dir = tmp_path / "original", tmp_path / "job"
+    for folder, number in ((original, 1), (root_dir, 2)):
+        folder.mkdir()
+        (folder / "neighbour_of_conf.py").write_text(f"NUMBER = {number}\n")
+    conf = "import neighbour_of_conf\nNUMBER = neighbour_of_conf.NUMBER\n"
+    write_alf_config(root_dir / "alf_config.py", {}, conf, original / "my_conf.py")
+
+    loaded = load_config(root_dir / "alf_config.py")
+
+    assert 1 == loaded.module.NUMBER
