@@ -33,22 +33,23 @@ NOT_RUN = {
     ("docs/quickstart.md", "it installs the package"),
     ("docs/rendering.md", "it takes half a minute"),
 }
-# Pages that tell of jobs which the reader has trained before, and those jobs.
+# Pages that tell of jobs which the reader has trained before, and their names: copies of one job.
 GIVEN_JOBS = {
     "docs/play.md": ("job", "ac_render"),
     "docs/snapshot.md": ("job",),
     "docs/train.md": ("job",),
 }
-JOB_CONFS = {
-    "job": "alf/examples/tutorial/minimal_example_conf.py",
-    "ac_render": "alf/examples/tutorial/ac_render_conf.py",
-}
+GIVEN_JOB = (
+    "alf train --root_dir /tmp/given --conf alf/examples/tutorial/ac_render_conf.py "
+    "--conf_param=TrainerConfig.num_checkpoints=10\n"
+)
 # A new job trains ten iterations, and a hundredth of every number of iterations that is written:
 # `ckpt-1000` of a job with a thousand iterations is `ckpt-10`.
 SHORT = "--conf_param=TrainerConfig.num_iterations=10"
 NEW_JOB = re.compile(r"(?:alf\.bin\.|\balf )(?:train|grid_search)\b.* --conf \S+")
 ITERATIONS = re.compile(r"(?<=num_iterations=)\d+|(?<=checkpoint_step )\d+|(?<=ckpt-)\d+")
-LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\]\(([^)#\s]*)#?([^)\s]*)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,11 @@ def environment() -> dict[str, str]:
     return {**kept, "PATH": path, "OMP_NUM_THREADS": "1", "SDL_VIDEODRIVER": "dummy"}
 
 
-def run(arguments: list[str], text: str, folder: Path) -> None:
-    """Give a text to an interpreter; its failure shows all that it said."""
+def run(arguments: list[str], folder: Path) -> None:
+    """Run a program that may not fail; its failure shows all that it said."""
     done = subprocess.run(
         arguments,
-        input=text,
+        stdin=subprocess.DEVNULL,
         cwd=folder,
         env=environment(),
         capture_output=True,
@@ -140,11 +141,20 @@ def run(arguments: list[str], text: str, folder: Path) -> None:
         timeout=240,
         check=False,
     )
-    assert done.returncode == 0, f"{text}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    told = f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert done.returncode == 0, f"exit code {done.returncode}: {arguments[-1]}\n{told}"
 
 
 def run_commands(text: str, folder: Path) -> None:
-    run(["bash", "-euo", "pipefail", "-s"], runnable(text, folder), folder)
+    run(["bash", "-euo", "pipefail", "-c", runnable(text, folder)], folder)
+
+
+def anchors(page: str) -> set[str]:
+    """What a link may name in a page: its headings, in small letters and with hyphens."""
+    return {
+        re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+        for title in HEADING.findall(read(page))
+    }
 
 
 def save_file(block: Block, folder: Path) -> None:
@@ -154,19 +164,18 @@ def save_file(block: Block, folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def trained_jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("docs_jobs")
-    for name, conf in JOB_CONFS.items():
-        run_commands(f"alf train --root_dir /tmp/{name} --conf {conf}\n", folder)
-    return folder
+def trained_job(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("docs")
+    run_commands(GIVEN_JOB, folder)
+    return folder / "given"
 
 
 @pytest.fixture
 def folder(page: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A folder with what a page takes as given: trained jobs, and the files that it shows."""
     for name in GIVEN_JOBS.get(page, ()):
-        jobs: Path = request.getfixturevalue("trained_jobs")
-        shutil.copytree(jobs / name, tmp_path / name)
+        trained: Path = request.getfixturevalue("trained_job")
+        shutil.copytree(trained, tmp_path / name)
     for block in blocks(page):
         if block.noted("file"):
             save_file(block, tmp_path)
@@ -196,7 +205,7 @@ def test_python_of_a_page_runs(page: str, folder: Path) -> None:
         lines += [""] * (block.line - 1 - len(lines)) + block.text.splitlines()
     script = folder / "page.py"
     script.write_text(runnable("\n".join(lines) + "\n", folder), encoding="utf-8")
-    run([sys.executable, str(script)], "", folder)
+    run([sys.executable, str(script)], folder)
 
 
 def test_every_block_says_what_it_is() -> None:
@@ -223,14 +232,18 @@ def test_blocks_that_are_not_run_are_listed() -> None:
     ] == []
 
 
-def test_links_lead_to_files() -> None:
-    """Each link to something in the checkout finds it."""
-    broken = [
-        f"{page}: {target}"
-        for page in [*PAGES, "CONTRIBUTING.md"]
-        for target in LINK.findall(read(page))
-        if "://" not in target and not (ROOT / page).parent.joinpath(target).exists()
-    ]
+def test_links_lead_somewhere() -> None:
+    """Each link to something in the checkout finds the file, and the heading in it."""
+    broken: list[str] = []
+    for page in [*PAGES, "CONTRIBUTING.md"]:
+        for target, anchor in LINK.findall(read(page)):
+            if "://" in target:
+                continue
+            found = (ROOT / page).parent.joinpath(target) if target else ROOT / page
+            if not found.exists() or (
+                anchor and anchor not in anchors(os.path.relpath(found, ROOT))
+            ):
+                broken.append(f"{page}: {target}#{anchor}")
 
     assert broken == []
 
@@ -243,7 +256,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
         if page in reached or page not in PAGES:
             continue
         reached.add(page)
-        targets = (ROOT.joinpath(page).parent / target for target in LINK.findall(read(page)))
+        targets = (ROOT.joinpath(page).parent / target for target, _ in LINK.findall(read(page)))
         ahead += [os.path.relpath(target, ROOT) for target in targets]
 
     assert reached == set(PAGES)
@@ -266,3 +279,10 @@ def test_substitutions_keep_the_rest_of_a_command() -> None:
         runnable(shown, folder)
         == "alf snapshot show --root_dir /elsewhere/job ckpt-10  # packages\n"
     )
+
+
+@pytest.mark.parametrize("commands", ["false\ntrue\n", "false | cat\n", "echo $NOBODY_SET_THIS\n"])
+def test_a_failing_command_fails_its_page(commands: str, tmp_path: Path) -> None:
+    """A command that fails anywhere in a block, or in a pipe, is not passed over."""
+    with pytest.raises(AssertionError, match="exit code"):
+        run_commands(commands, tmp_path)
