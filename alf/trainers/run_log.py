@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alf import summary
+from alf.errors import TrainingError
 from alf.summary.event_writer import EventWriter
 
 
@@ -56,13 +57,24 @@ class RunLog:
         with summary.push_summary_writer(self._writer), summary.collect_scalars() as scalars:
             yield
         values = {"iteration": number, **facts, **scalars}
-        with self._metrics.open("a") as file:
+        with self._writing(), self._metrics.open("a") as file:
             file.write(json.dumps({k: _plain(v) for k, v in values.items()}) + "\n")
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write `result.json`."""
         text = json.dumps({k: _plain(v) for k, v in result.items()}, indent=2) + "\n"
-        _write_whole(self._folder / "result.json", text)
+        with self._writing():
+            _write_whole(self._folder / "result.json", text)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TrainingError(
+                f"the curves in '{self._folder}' could not be written: {error.strerror}. Free some "
+                f"space; the same command without --conf goes on from the newest checkpoint"
+            ) from error
 
     def close(self) -> None:
         """Flush and close the event file."""

@@ -1,0 +1,85 @@
+"""What a job leaves to read."""
+
+import json
+import resource
+import signal
+
+import pytest
+
+from alf import summary
+from alf.errors import TrainingError
+from alf.trainers.run_log import RunLog
+
+
+def lines(root_dir):
+    text = (root_dir / "train" / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_nothing_is_written_before_the_first_summary(tmp_path):
+    """A job that fails while it is built leaves no file."""
+    log = RunLog(tmp_path, 1)
+    log.close()
+
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_recorded_iteration_is_one_line(tmp_path):
+    """Facts first, then the scalars of the iteration; others leave nothing."""
+    log = RunLog(tmp_path, 1)
+    for number in (1, 2, 3):
+        facts = {}
+        with log.iteration(number, record=number != 2, facts=facts):
+            summary.scalar("loss", 0.5 * number)
+            facts["env_steps"] = 10 * number
+    log.close()
+
+    assert [
+        {"iteration": 1, "env_steps": 10, "loss": 0.5},
+        {"iteration": 3, "env_steps": 30, "loss": 1.5},
+    ] == lines(tmp_path)
+
+
+def test_numbers_that_json_lacks_become_null(tmp_path):
+    """A NaN leaves the file readable for every reader of JSON."""
+    log = RunLog(tmp_path, 1)
+    with log.iteration(1, record=True, facts={}):
+        summary.scalar("loss", float("nan"))
+    log.write_result({"average_return": float("inf")})
+    log.close()
+
+    assert [{"iteration": 1, "loss": None}] == lines(tmp_path)
+    assert {"average_return": None} == json.loads((tmp_path / "train/result.json").read_text())
+
+
+def test_rewind_forgets_what_is_about_to_be_repeated(tmp_path):
+    """Later iterations, and half a line that a kill left, go; earlier ones stay."""
+    path = tmp_path / "train" / "metrics.jsonl"
+    path.parent.mkdir()
+    path.write_text('{"iteration": 1}\n{"iteration": 2}\n{"iteration": 3}\n{"itera')
+
+    RunLog(tmp_path, 1).rewind(2)
+
+    assert [{"iteration": 1}, {"iteration": 2}] == lines(tmp_path)
+
+
+def test_full_disk_says_what_to_do(tmp_path):
+    """A line that cannot be written ends training with a lesson."""
+    log = RunLog(tmp_path, 1)
+    with log.iteration(1, record=True, facts={}):
+        pass
+    path = tmp_path / "train" / "metrics.jsonl"
+    path.write_text("x" * 10_000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with (
+            pytest.raises(TrainingError, match="Free some space"),
+            log.iteration(2, record=True, facts={}),
+        ):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+        log.close()
