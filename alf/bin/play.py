@@ -191,10 +191,12 @@ def _checkpoint_steps(root_dir: Path) -> list[int]:
 
 def _check_flags(flag_values: flags.FlagValues) -> None:
     """Flags that contradict each other, told before anything is started."""
-    from alf.player.sinks import check_record_files
+    from alf.player.sinks import check_place, check_record_files
 
     record_files = flag_values.record_file
     check_record_files(record_files)
+    if flag_values.report_file:
+        check_place(Path(flag_values.report_file).expanduser(), "--report_file")
     shows = bool(record_files) or bool(flag_values.render)
     if flag_values.parallel_play > 1 and shows:
         raise UsageError(

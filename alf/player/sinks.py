@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +19,7 @@ from alf.player.stopping import StopPlaying
 from alf.player.video import VideoWriter
 from alf.player.window import Window
 
-__all__ = ["Sink", "StopPlaying", "check_record_files", "open_sinks"]
+__all__ = ["Sink", "StopPlaying", "check_place", "check_record_files", "open_sinks"]
 
 SUPPORTED = "a name that ends in .mp4 or .gif, or a folder (a name without suffix) for PNG frames"
 
@@ -64,8 +65,30 @@ def check_record_files(record_files: Sequence[str]) -> None:
         seen.add(path.resolve())
         if kind != "folder" and path.is_dir():
             raise UsageError(f"--record_file {name} is a folder; give a file name inside it.")
+        check_place(path, "--record_file")
         if kind == "folder":
             PictureFolder.check(path)
+
+
+def check_place(path: Path, flag: str) -> None:
+    """Finds out whether a file could be written, or a folder made, without doing it.
+
+    Args:
+        path: the file or folder; folders above it may be missing, as they can be made.
+        flag: what it was given with, for the message.
+
+    Raises:
+        UsageError: the folder that is there already is a file, or cannot be written to.
+    """
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise UsageError(
+            f"{flag} {path}: '{folder}' is a file, not a folder. Give {flag} another place."
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{flag} {path}: the folder '{folder}' cannot be written to. Give {flag} another place."
+        )
 
 
 @contextlib.contextmanager

@@ -170,7 +170,9 @@ def load_model(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     try:
         return safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:
-        raise CheckpointError(f"'{path}' cannot be read: {error}. {_other(checkpoint)}") from None
+        raise CheckpointError(
+            f"'{path}' cannot be read: {error}. {_other(checkpoint.path)}"
+        ) from None
 
 
 def load_trainer_state(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -183,7 +185,9 @@ def load_trainer_state(checkpoint: Checkpoint) -> dict[str, Any]:
     try:
         return torch.load(path, weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise CheckpointError(f"'{path}' cannot be read: {error}. {_other(checkpoint)}") from None
+        raise CheckpointError(
+            f"'{path}' cannot be read: {error}. {_other(checkpoint.path)}"
+        ) from None
 
 
 def restore_module(
@@ -230,7 +234,7 @@ def _read_index(path: Path) -> Checkpoint:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"'{path / INDEX_FILE}' cannot be read: {type(error).__name__}: {error}. "
-            f"The checkpoint is damaged; choose another one with --checkpoint_step"
+            f"The checkpoint is damaged. {_other(path)}"
         ) from None
     if version != SCHEMA_VERSION:
         raise CheckpointError(
@@ -246,23 +250,28 @@ def _verified(checkpoint: Checkpoint, name: str) -> Path:
         digest = _digest(path)
     except OSError as error:
         raise CheckpointError(
-            f"'{path}' cannot be read: {error.strerror}. {_other(checkpoint)}"
+            f"'{path}' cannot be read: {error.strerror}. {_other(checkpoint.path)}"
         ) from None
     recorded = checkpoint.digests.get(name)
     if digest != recorded:
         raise CheckpointError(
             f"'{path}' is damaged: its {path.stat().st_size} bytes are not the ones that were "
-            f"saved (SHA-256 {digest[:12]}…, recorded {str(recorded)[:12]}…). {_other(checkpoint)}"
+            f"saved (SHA-256 {digest[:12]}…, recorded {str(recorded)[:12]}…). "
+            f"{_other(checkpoint.path)}"
         )
     return path
 
 
-def _other(checkpoint: Checkpoint) -> str:
-    folder = checkpoint.path.parent
-    others = [n for n in sorted(_all_iterations(folder)) if n != checkpoint.iteration]
+def _other(path: Path) -> str:
+    """What else there is than the checkpoint in this folder, and how to get at it."""
+    others = [n for n in sorted(_all_iterations(path.parent)) if f"ckpt-{n}" != path.name]
     if not others:
         return "There is no other checkpoint in this root dir"
-    return f"Other checkpoints here: --checkpoint_step {', '.join(map(str, others))}"
+    listed = ", ".join(f"ckpt-{n}" for n in others)
+    return (
+        f"There are also {listed}: play another one with --checkpoint_step {others[-1]}; to train "
+        f"on from an earlier one, move the folder '{path.name}' away first"
+    )
 
 
 def _all_iterations(folder: Path) -> list[int]:
