@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from alf.data_structures import AlgStep, LossInfo, TimeStep
+from alf.distributions import map_params
 from alf.nest import map_structure
 from alf.tensor_specs import TensorSpec
 
@@ -80,6 +81,26 @@ class Algorithm(nn.Module):
         """The optimizer's spec, or `None`."""
         return self._optimizer
 
+    def optimizers(self) -> dict[str, tuple[Any, list[nn.Parameter]]]:
+        """Which optimizer moves which parameters, by a name that summaries use.
+
+        By default the algorithm's one optimizer moves all of them; the name is `""`. An algorithm
+        with several overrides this. Parameters that none moves, such as those of target networks,
+        need no gradient.
+        """
+        if self._optimizer is None:
+            return {}
+        return {"": (self._optimizer, [p for p in self.parameters() if p.requires_grad])}
+
+    @property
+    def on_policy(self) -> bool:
+        """Whether an unroll is used for one update and then thrown away.
+
+        Otherwise experience is kept in a replay buffer and used in minibatches, as often as the
+        `TrainerConfig` says.
+        """
+        return True
+
     @property
     def has_batched_train_step(self) -> bool:
         """Whether `train_step` stands in for gradients through the rollout.
@@ -145,6 +166,38 @@ class Algorithm(nn.Module):
             A `LossInfo` whose `loss` is `[T, B]`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement calc_loss()")
+
+    def preprocess_experience(self, inputs: TimeStep, rollout_info: Any) -> tuple[TimeStep, Any]:
+        """Called once on a whole unroll before it is cut into minibatches, without gradients.
+
+        Args:
+            inputs: `[T, B, ...]`; the last row is the bootstrap step.
+            rollout_info: nest of `[T, B, ...]`; the last row is a copy of the one before.
+
+        Returns:
+            Both, changed or not, with the same leading dimensions.
+        """
+        return inputs, rollout_info
+
+    def batch_loss(self, inputs: TimeStep, rollout_info: Any) -> tuple[LossInfo, Any]:
+        """The loss of a minibatch, for an algorithm that is not on-policy and has no memory.
+
+        By default `train_step` on all `T * B` steps as one batch, then `calc_loss`. An algorithm
+        that needs other networks at other rows computes just those here.
+
+        Args:
+            inputs: `[T, B, ...]`, consecutive steps.
+            rollout_info: nest of `[T, B, ...]`.
+
+        Returns:
+            The loss, `[T, B]`, and the info that it was computed from.
+        """
+        rows, columns = inputs.step_type.shape
+        flat_inputs = map_structure(lambda x: x.flatten(0, 1), inputs)
+        flat_info = map_params(lambda x: x.flatten(0, 1), rollout_info)
+        info = self.train_step(flat_inputs, (), flat_info).info
+        info = map_params(lambda x: x.unflatten(0, (rows, columns)), info)
+        return self.calc_loss(info), info
 
     def before_update(self, inputs: TimeStep, info: Any) -> None:
         """Called after `calc_loss`, before the optimizer's step."""
