@@ -182,7 +182,7 @@ class Algorithm(nn.Module):
     def batch_loss(self, inputs: TimeStep, rollout_info: Any) -> tuple[LossInfo, Any]:
         """The loss of a minibatch, for an algorithm that is not on-policy and has no memory.
 
-        By default `train_step` on all `T * B` steps as one batch, then `calc_loss`. An algorithm
+        By default `train_at_once`, then `calc_loss`. An algorithm
         that needs other networks at other rows computes just those here.
 
         Args:
@@ -192,12 +192,28 @@ class Algorithm(nn.Module):
         Returns:
             The loss, `[T, B]`, and the info that it was computed from.
         """
+        info = self.train_at_once(inputs, rollout_info)
+        return self.calc_loss(info), info
+
+    def train_at_once(self, inputs: TimeStep, rollout_info: Any) -> Any:
+        """`train_step` on all `T * B` steps as one batch, for an algorithm without memory.
+
+        Args:
+            inputs: `[T, B, ...]`.
+            rollout_info: nest of `[T, B, ...]`.
+
+        Returns:
+            The info, nest of `[T, B, ...]`.
+        """
         rows, columns = inputs.step_type.shape
         flat_inputs = map_structure(lambda x: x.flatten(0, 1), inputs)
         flat_info = map_params(lambda x: x.flatten(0, 1), rollout_info)
         info = self.train_step(flat_inputs, (), flat_info).info
-        info = map_params(lambda x: x.unflatten(0, (rows, columns)), info)
-        return self.calc_loss(info), info
+        return map_params(lambda x: x.unflatten(0, (rows, columns)), info)
+
+    def should_stop_epochs(self, info: Any) -> bool:
+        """Asked after each minibatch: whether to leave the rest of this unroll's epochs out."""
+        return False
 
     def before_update(self, inputs: TimeStep, info: Any) -> None:
         """Called after `calc_loss`, before the optimizer's step."""

@@ -17,8 +17,9 @@ from alf.networks import (
 )
 from alf.optimizers import SGD
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
-from alf.trainers.on_policy import OnPolicyLearner, total_loss, valid_steps
+from alf.trainers.on_policy import OnPolicyLearner
 from alf.trainers.trainer_config import TrainerConfig
+from alf.trainers.update import total_loss, valid_steps
 
 OBSERVATION = TensorSpec((3,))
 ACTION = BoundedTensorSpec((), torch.int64, 0, 1)
@@ -128,18 +129,18 @@ def test_valid_steps_leave_out_ends_and_the_bootstrap_row():
 
 def test_scalar_loss_is_added():
     """A loss without a batch dimension counts once."""
-    step_type = torch.full((3, 1), MID)
+    valid = torch.tensor([[True], [True], [False]])
     loss = torch.tensor([[1.0], [3.0], [99.0]])
 
-    assert 2.0 == total_loss(LossInfo(loss=loss), step_type).item()
-    assert 7.0 == total_loss(LossInfo(loss=loss, scalar_loss=torch.tensor(5.0)), step_type).item()
-    assert 5.0 == total_loss(LossInfo(scalar_loss=torch.tensor(5.0)), step_type).item()
+    assert 2.0 == total_loss(LossInfo(loss=loss), valid).item()
+    assert 7.0 == total_loss(LossInfo(loss=loss, scalar_loss=torch.tensor(5.0)), valid).item()
+    assert 5.0 == total_loss(LossInfo(scalar_loss=torch.tensor(5.0)), valid).item()
     with pytest.raises(TrainingError, match="without loss"):
-        total_loss(LossInfo(), step_type)
+        total_loss(LossInfo(), valid)
 
 
-def test_broken_loss_names_the_term_and_changes_nothing():
-    """A NaN stops training before it reaches the parameters."""
+def test_broken_loss_names_the_term_and_changes_nothing(tmp_path):
+    """A NaN stops training before it reaches the parameters, and the batch is kept."""
 
     class Broken(Recorder):
         def calc_loss(self, info):
@@ -149,12 +150,16 @@ def test_broken_loss_names_the_term_and_changes_nothing():
             )
 
     algorithm = Broken()
-    learner = OnPolicyLearner(algorithm, Script([[MID, MID]]), 2, make_config())
+    settings = TrainerConfig(root_dir=str(tmp_path), algorithm_ctor=Broken, unroll_length=3)
+    learner = OnPolicyLearner(algorithm, Script([[MID, MID]]), 2, settings)
 
     with pytest.raises(TrainingError, match=r"not finite: loss \(2 of 8.*extra\.bad") as caught:
         learner.train_iter()
     assert "extra.good" not in str(caught.value)
     assert 1.0 == algorithm.weight.item()
+    batch = torch.load(tmp_path / "train" / "broken_batch.pt", weights_only=True)
+    assert [0, 1, 2, 3] == batch["inputs.reward"][:, 0].tolist()
+    assert {"loss.loss", "info.action"} <= batch.keys()
 
 
 def test_algorithm_without_optimizer_is_refused():

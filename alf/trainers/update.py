@@ -1,0 +1,172 @@
+"""One update: from a loss to moved parameters, with its summaries."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from alf import summary
+from alf.algorithms.algorithm import Algorithm
+from alf.data_structures import LossInfo, StepType, TimeStep
+from alf.distributions import compute_entropy, to_params
+from alf.errors import ConfigError, TrainingError
+from alf.nest import map_structure_with_path
+from alf.trainers.trainer_config import TrainerConfig
+
+
+class Updater:
+    """Moves an algorithm's parameters down the gradient of its loss.
+
+    Args:
+        algorithm: names its optimizers.
+        config: what to summarise, and where to leave a batch whose loss broke.
+
+    Raises:
+        ConfigError: the algorithm has no optimizer.
+    """
+
+    def __init__(self, algorithm: Algorithm, config: TrainerConfig):
+        named = algorithm.optimizers()
+        if not named:
+            name = type(algorithm).__name__
+            raise ConfigError(
+                f"{name} has no optimizer: give it one in the conf, for example "
+                f"partial({name}, optimizer=alf.optimizers.Adam(lr=1e-3))"
+            )
+        self._algorithm = algorithm
+        self._config = config
+        self._optimizers = {name: spec.build(params) for name, (spec, params) in named.items()}
+
+    def apply(
+        self, loss_info: LossInfo, valid: torch.Tensor | None, inputs: TimeStep, info: Any
+    ) -> None:
+        """Make one step with every optimizer.
+
+        Args:
+            loss_info: what the algorithm gave for this batch.
+            valid: bool, of the shape of `loss_info.loss`: what counts; `None` counts all.
+            inputs: the time steps of the batch, for the algorithm's hooks.
+            info: what the loss was computed from, likewise.
+
+        Raises:
+            TrainingError: the loss is not finite; the parameters are as they were.
+        """
+        loss = total_loss(loss_info, valid)
+        if not torch.isfinite(loss):
+            raise TrainingError(self._describe_broken(loss_info, inputs, info))
+        self._algorithm.before_update(inputs, info)
+        for optimizer in self._optimizers.values():
+            optimizer.zero_grad()
+        loss.backward()
+        norms = {name: optimizer.step() for name, optimizer in self._optimizers.items()}
+        with torch.no_grad():
+            self._algorithm.after_update(inputs, info)
+            if summary.should_record_summaries():
+                self._summarize(loss, loss_info, valid, norms, info)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of the optimizers, by name."""
+        return {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        for name, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(state[name])
+
+    def _summarize(
+        self,
+        loss: torch.Tensor,
+        loss_info: LossInfo,
+        valid: torch.Tensor | None,
+        norms: dict[str, torch.Tensor | None],
+        info: Any,
+    ) -> None:
+        with summary.scope("train"):
+            summary.scalar("loss", loss)
+            map_structure_with_path(
+                lambda path, term: summary.scalar(path, mean(term, valid)), loss_info.extra
+            )
+            for name, optimizer in self._optimizers.items():
+                prefix = f"{name}/" if name else ""
+                summary.scalar(f"{prefix}learning_rate", optimizer.lr)
+                norm = norms[name]
+                if norm is not None:
+                    summary.scalar(f"{prefix}grad_norm", norm)
+            distribution = getattr(info, "action_distribution", ())
+            if distribution != ():
+                summary.scalar("entropy", mean(compute_entropy(distribution), valid))
+                if self._config.summarize_action_distributions:
+                    map_structure_with_path(
+                        lambda path, x: summary.histogram(f"action/{path}", x), info.action
+                    )
+            if self._config.summarize_grads_and_vars:
+                self._summarize_parameters()
+
+    def _summarize_parameters(self) -> None:
+        for name, parameter in self._algorithm.named_parameters():
+            summary.histogram(f"parameters/{name}", parameter)
+            if parameter.grad is not None:
+                summary.histogram(f"gradients/{name}", parameter.grad)
+
+    def _describe_broken(self, loss_info: LossInfo, inputs: TimeStep, info: Any) -> str:
+        broken: list[str] = []
+
+        def note(path: str, term: torch.Tensor) -> None:
+            if not torch.isfinite(term).all():
+                count = int((~torch.isfinite(term)).sum())
+                broken.append(f"{path} ({count} of {term.numel()} values)")
+
+        map_structure_with_path(note, loss_info)
+        path = Path(self._config.root_dir) / "train" / "broken_batch.pt"
+        _save_batch(path, {"inputs": inputs, "info": info, "loss": loss_info})
+        return (
+            f"the loss is not finite any more at iteration {summary.get_global_counter()}; "
+            f"not finite: {', '.join(broken) or 'only their sum'}. The parameters are as they were "
+            f"before this update, and the batch is in '{path}' (torch.load gives a dict of "
+            f"tensors). Lower the learning rate, clip gradients (gradient_clipping= of the "
+            f"optimizer), or look for an overflow in rewards."
+        )
+
+
+def total_loss(loss_info: LossInfo, valid: torch.Tensor | None) -> torch.Tensor:
+    """The number that is minimised: the mean loss over what is valid, plus the scalar loss.
+
+    Raises:
+        TrainingError: the algorithm returned neither.
+    """
+    total = None
+    if not isinstance(loss_info.loss, tuple):
+        total = mean(loss_info.loss, valid)
+    if not isinstance(loss_info.scalar_loss, tuple):
+        total = loss_info.scalar_loss if total is None else total + loss_info.scalar_loss
+    if total is None:
+        raise TrainingError("calc_loss() returned a LossInfo without loss and without scalar_loss")
+    return total
+
+
+def valid_steps(step_type: torch.Tensor) -> torch.Tensor:
+    """Bool `[T, B]`: the steps whose action counts.
+
+    The action at the end of an episode is ignored by the environment, and the last row only
+    bootstraps.
+    """
+    valid = step_type != StepType.LAST
+    valid[-1] = False
+    return valid
+
+
+def mean(values: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
+    """Mean over what is valid; of everything where the shapes differ or `valid` is `None`."""
+    if valid is None or values.shape != valid.shape:
+        return values.float().mean()
+    return torch.where(valid, values, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+def _save_batch(path: Path, batch: dict[str, Any]) -> None:
+    """Tensors by their path, so that reading them needs no code of ours."""
+    tensors: dict[str, torch.Tensor] = {}
+    map_structure_with_path(
+        lambda name, x: tensors.update({name: x.detach().cpu().clone()}), to_params(batch)
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(tensors, path)
