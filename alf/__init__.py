@@ -38,7 +38,6 @@ if TYPE_CHECKING:
         schedulers,
         summary,
         tensor_specs,
-        testing,
         trainers,
         transforms,
     )
@@ -74,7 +73,6 @@ __all__ = [
     "schedulers",
     "summary",
     "tensor_specs",
-    "testing",
     "trainers",
     "transforms",
 ]
@@ -99,7 +97,6 @@ _LAZY_MODULES = frozenset(
         "schedulers",
         "summary",
         "tensor_specs",
-        "testing",
         "trainers",
         "transforms",
     }

@@ -1,7 +1,7 @@
 """A training job from its first line to its last: conf, snapshot, training, report."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -12,12 +12,14 @@ from absl import logging
 
 from alf import snapshot
 from alf._config import (
+    Override,
     decode_source,
     describe_unused,
     load_config,
     loaded_confs,
     parse_overrides,
     pre_config,
+    read_recorded,
     validate_pre_configs,
     write_alf_config,
 )
@@ -103,9 +105,8 @@ class TrainJob:
             self._claim_root_dir()
         if newest is not None:
             trainer.restore(newest)
-        source = decode_source(loaded.source)
-        write_alf_config(self._root_dir / CONFIG_FILE, overrides, source, self._conf)
         self._report_start(seed, newest)
+        self._record_conf(overrides, decode_source(loaded.source))
         taken = self._take_snapshot(seed) if self._store_snapshot else None
         trainer.snapshot = taken
         for line in describe_unused():
@@ -164,6 +165,16 @@ class TrainJob:
         self._open.enter_context(snapshot.hold_root_dir(self._root_dir))
         for left in self._folder.clean_up():
             logging.info("Cleaned up '%s', which a killed job left.", left)
+
+    def _record_conf(self, overrides: Mapping[str, Override], source: str) -> None:
+        """Write what this job runs; say so where the root dir held another conf."""
+        recorded = self._root_dir / CONFIG_FILE
+        if self._is_new and recorded.exists() and read_recorded(recorded).conf_source != source:
+            self._report(
+                f"note      another conf ran here before; its {CONFIG_FILE} is kept in the "
+                f"snapshots (alf snapshot list --root_dir {self._root_dir})"
+            )
+        write_alf_config(recorded, overrides, source, self._conf)
 
     def _take_snapshot(self, seed: int) -> str:
         recorded = self._root_dir / CONFIG_FILE
