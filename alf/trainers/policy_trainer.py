@@ -24,7 +24,7 @@ from alf.trainers.checkpoint import (
     restore_module,
 )
 from alf.trainers.evaluation import Evaluator
-from alf.trainers.on_policy import OnPolicyLearner
+from alf.trainers.learners import make_learner
 from alf.trainers.play import play
 from alf.trainers.policy import Policy
 from alf.trainers.progress import TrainProgress
@@ -97,9 +97,7 @@ class Trainer:
             env.current_time_step(),
             buffer_size=max(config.metric_min_buffer_size, env.batch_size),
         )
-        self._learner = OnPolicyLearner(
-            self.policy.algorithm, self._observe, env.batch_size, config
-        )
+        self._learner = make_learner(self.policy.algorithm, self._observe, env.batch_size, config)
         self._folder = CheckpointFolder(config.root_dir)
         self._log = RunLog(config.root_dir, config.summaries_flush_secs)
         self._total = config.num_iterations

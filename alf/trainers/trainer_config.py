@@ -48,6 +48,23 @@ class TrainerConfig:
         unroll_length: environment steps of each environment an iteration, above 0.
         unroll_with_grad: compute gradients through the rollout instead of a batched pass after it.
 
+        num_updates_per_train_iter: for an algorithm that is not on-policy: updates of an
+            iteration, or, with `whole_replay_buffer_training`, epochs over what was collected.
+        mini_batch_size: steps (or sequences) of one update; `None` takes all there is.
+        mini_batch_length: consecutive steps of a sequence sampled from the replay buffer, at least
+            2; `None` is 2. With more, targets look several steps ahead.
+        whole_replay_buffer_training: train on all of the newest unroll in shuffled minibatches;
+            else on samples from a replay buffer.
+        clear_replay_buffer: with `whole_replay_buffer_training`, each unroll is used in one
+            iteration alone, which is the only way it is done here.
+        initial_collect_steps: environment steps to collect before the first update.
+        replay_buffer_length: steps of each environment that the replay buffer holds.
+        priority_replay: sample by priority (https://arxiv.org/abs/1511.05952).
+        priority_replay_alpha: how strongly priorities count, in `[0, 1]`.
+        priority_replay_beta: how far the bias of sampling by priority is corrected, in `[0, 1]`.
+        priority_replay_eps: added to each priority.
+        replay_checkpoints: how many of the newest checkpoints keep their replay buffer.
+
         num_checkpoints: how many checkpoints to write, evenly spaced; the last iteration always
             writes one; 0 writes only that.
         evaluate: whether to evaluate the greedy policy while training.
@@ -76,6 +93,19 @@ class TrainerConfig:
     num_env_steps: int = 0
     unroll_length: int = 8
     unroll_with_grad: bool = False
+
+    num_updates_per_train_iter: int = 4
+    mini_batch_size: int | None = None
+    mini_batch_length: int | None = None
+    whole_replay_buffer_training: bool = True
+    clear_replay_buffer: bool = True
+    initial_collect_steps: int = 0
+    replay_buffer_length: int = 1024
+    priority_replay: bool = False
+    priority_replay_alpha: float | Callable[[], float] = 0.7
+    priority_replay_beta: float | Callable[[], float] = 0.4
+    priority_replay_eps: float = 1e-6
+    replay_checkpoints: int = 2
 
     num_checkpoints: int = 10
     evaluate: bool = False

@@ -1,0 +1,95 @@
+"""Epochs of minibatches over each unroll, as proximal policy optimisation trains."""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from alf import summary
+from alf.algorithms.algorithm import Algorithm
+from alf.data_structures import TimeStep
+from alf.distributions import flatten_params, unflatten_params
+from alf.errors import ConfigError
+from alf.trainers.rollout import Rollout
+from alf.trainers.trainer_config import TrainerConfig
+from alf.trainers.update import Updater, valid_steps
+
+
+class MinibatchLearner:
+    """Collects unrolls and trains on each for several epochs of shuffled minibatches.
+
+    Steps whose action does not count are left out, so minibatches differ in size by at most one.
+
+    Args:
+        algorithm: decides; its parameters are what is trained.
+        observe: see `Rollout`.
+        batch_size: the number of environments, `B`.
+        config: lengths, epochs (`num_updates_per_train_iter`) and `mini_batch_size`.
+
+    Raises:
+        ConfigError: the algorithm has no optimizer, or a memory.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        observe: Callable[[Any], TimeStep],
+        batch_size: int,
+        config: TrainerConfig,
+    ):
+        self._algorithm = algorithm
+        self._config = config
+        self._rollout = Rollout(algorithm, observe, batch_size, config.unroll_length)
+        self._updater = Updater(algorithm, config)
+        if self._rollout.has_memory:
+            raise ConfigError(
+                f"{type(algorithm).__name__} is trained on shuffled single steps, and its networks "
+                f"have a memory ({algorithm.state_spec}): give it networks without one"
+            )
+
+    def train_iter(self) -> None:
+        """Unroll once, and train on it for some epochs."""
+        inputs, rollout_info = self._rollout.unroll()
+        with torch.no_grad():
+            inputs, rollout_info = self._algorithm.preprocess_experience(inputs, rollout_info)
+        valid = valid_steps(inputs.step_type).flatten().nonzero()[:, 0]
+        leaves, structure = flatten_params((inputs, rollout_info))
+        flat = [leaf.flatten(0, 1) for leaf in leaves]
+        count = max(1, round(len(valid) / (self._config.mini_batch_size or len(valid))))
+        epochs = self._config.num_updates_per_train_iter
+        for epoch in range(epochs):
+            order = valid[torch.randperm(len(valid), device=valid.device)]
+            shuffled = [leaf[order].unsqueeze(0) for leaf in flat]
+            for i, batch in enumerate(_slices(shuffled, count)):
+                batch_inputs, batch_info = unflatten_params(structure, batch)
+                is_last = epoch == epochs - 1 and i == count - 1
+                if self._update(batch_inputs, batch_info, is_last):
+                    return
+
+    def _update(self, inputs: TimeStep, rollout_info: Any, is_last: bool) -> bool:
+        """Train on one minibatch `[1, N, ...]`; returns whether the algorithm has had enough."""
+        # One summary an iteration: that of its last minibatch, wherever the epochs end.
+        with nullcontext() if is_last else summary.record_if(False):
+            loss_info, info = self._algorithm.batch_loss(inputs, rollout_info)
+        stop = self._algorithm.should_stop_epochs(info)
+        if stop and not is_last and summary.should_record_summaries():
+            loss_info, info = self._algorithm.batch_loss(inputs, rollout_info)
+        with nullcontext() if is_last or stop else summary.record_if(False):
+            self._updater.apply(loss_info, None, inputs, info)
+        return stop
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of the optimizers."""
+        return {"optimizers": self._updater.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self._updater.load_state_dict(state["optimizers"])
+
+
+def _slices(leaves: list[torch.Tensor], count: int) -> Iterator[list[torch.Tensor]]:
+    """`[1, N, ...]` cut into `count` parts of nearly equal size along `N`."""
+    parts = [leaf.tensor_split(count, dim=1) for leaf in leaves]
+    for i in range(count):
+        yield [part[i] for part in parts]
