@@ -1,11 +1,17 @@
 """A running optimizer: gradient clipping, the learning rate's schedule, and torch's own step."""
 
-from collections.abc import Callable, Iterable
+import inspect
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from alf.errors import CheckpointError
+
+# One call for a list of tensors; torch's own optimizers and clipping are built on these.
+_foreach_norm = torch._foreach_norm  # pyright: ignore
+_foreach_mul_ = torch._foreach_mul_  # pyright: ignore
 
 
 class BuiltOptimizer:
@@ -26,6 +32,7 @@ class BuiltOptimizer:
         clip_by_global_norm: bool = False,
     ):
         self._optimizer = optimizer
+        self._plain_step = inspect.unwrap(type(optimizer).step)
         self._schedule = lr if callable(lr) else None
         self._gradient_clipping = gradient_clipping
         self._clip_by_global_norm = clip_by_global_norm
@@ -58,12 +65,16 @@ class BuiltOptimizer:
             lr = self._schedule()
             for group in self._optimizer.param_groups:
                 group["lr"] = lr
-        self._optimizer.step()
+        # The method without the decorators that serve hooks and compilers, which cost as much as
+        # the step itself and load torch's compiler.
+        with torch.no_grad():
+            self._plain_step(self._optimizer)
         return norm
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        self._optimizer.zero_grad(set_to_none=True)
+        for param in self._params:
+            param.grad = None
 
     def state_dict(self) -> dict[str, Any]:
         """The state of torch's optimizer; loads with `weights_only=True`."""
@@ -97,23 +108,33 @@ class BuiltOptimizer:
         grads = [param.grad for param in self._params if param.grad is not None]
         if not grads:
             return None
-        norms = [_norm(grad) for grad in grads]
+        norms = _foreach_norm(grads)
         total = _norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
         if self._clip_by_global_norm:
-            _scale(grads, [_factor(total, limit)] * len(grads))
+            _foreach_mul_(grads, _factor(total, limit))
         else:
-            _scale(grads, [_factor(norm, limit) for norm in norms])
+            _foreach_mul_(grads, [_factor(norm, limit) for norm in norms])
         return total
+
+
+def spare_the_compiler() -> None:
+    """Keep torch from loading its compiler, a second and a half, for an optimizer that runs as is.
+
+    Some methods of `torch.optim.Optimizer` are wrapped so that the compiler leaves them out, and
+    the wrapper loads it to say so. A method that carries this mark is called as it is. Where a
+    release of torch does it otherwise, the mark does nothing.
+    """
+    if "torch._dynamo" in sys.modules:
+        return
+    for method in vars(torch.optim.Optimizer).values():
+        inner = getattr(method, "__wrapped__", None)
+        if inner is not None and not hasattr(inner, "__dynamo_disable"):
+            setattr(inner, "__dynamo_disable", inner)
 
 
 def _factor(norm: torch.Tensor, limit: float) -> torch.Tensor:
     """`min(1, limit / norm)`, on the device; 1 for a zero norm, no number if the norm is none."""
     return limit / norm.clamp(min=limit)
-
-
-def _scale(grads: list[torch.Tensor], factors: Iterable[torch.Tensor]) -> None:
-    for grad, factor in zip(grads, factors, strict=True):
-        grad.mul_(factor.to(grad.device))
 
 
 def _norm(x: torch.Tensor) -> torch.Tensor:

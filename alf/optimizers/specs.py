@@ -8,7 +8,7 @@ import torch
 
 from alf._config import configurable
 from alf.errors import ConfigError
-from alf.optimizers.built import BuiltOptimizer
+from alf.optimizers.built import BuiltOptimizer, spare_the_compiler
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Optimizer:
         if self.gradient_clipping is not None and not self.gradient_clipping > 0:
             raise ConfigError(f"gradient_clipping is {self.gradient_clipping}: it must be positive")
         lr = self.lr() if callable(self.lr) else self.lr
+        spare_the_compiler()
         try:
             optimizer = self._make(trained, float(lr))
         except ValueError as error:  # torch checks the ranges

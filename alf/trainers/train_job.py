@@ -95,7 +95,6 @@ class TrainJob:
         pre_config(overrides)
         loaded = load_config(self._conf)
         newest = self._newest_checkpoint()
-        torch.use_deterministic_algorithms(self._deterministic)
         config = TrainerConfig(root_dir=str(self._root_dir), conf_file=str(self._conf))
         seed = self._choose_seed(config, newest)
         trainer = self._build(config, seed, newest)
@@ -143,6 +142,8 @@ class TrainJob:
         env_seed = seed if newest is None else (seed + 7919 * newest.iteration) % 2**31
         if get_default_device().type == "cpu":
             torch.set_num_threads(1)  # for small networks, more threads are slower
+        else:  # what one thread of a CPU computes is deterministic as it is
+            torch.use_deterministic_algorithms(self._deterministic)
         seed_everything(seed)
         env = self._open.enter_context(create_environment(seed=env_seed))
         evaluator = None
