@@ -1,9 +1,12 @@
 """Networks: from nests of observations to features, values, and distributions of actions."""
 
 from alf.networks.actor_distribution_networks import ActorDistributionNetwork
+from alf.networks.actor_networks import ActorNetwork
+from alf.networks.critic_networks import CriticNetwork
 from alf.networks.encoding_networks import EncodingNetwork, ImageEncodingNetwork
 from alf.networks.layers import identity
 from alf.networks.network import Network
+from alf.networks.parallel_networks import ReplicableNetwork, make_parallel
 from alf.networks.preprocessors import EmbeddingPreprocessor, NestConcat, NestSum, OneHot
 from alf.networks.projection_networks import (
     BetaProjectionNetwork,
@@ -12,6 +15,7 @@ from alf.networks.projection_networks import (
     ProjectionNetwork,
     StableNormalProjectionNetwork,
 )
+from alf.networks.q_networks import QNetwork
 from alf.networks.recurrent_networks import (
     ActorDistributionRNNNetwork,
     LSTMEncodingNetwork,
@@ -22,8 +26,10 @@ from alf.networks.value_networks import ValueNetwork
 __all__ = [
     "ActorDistributionNetwork",
     "ActorDistributionRNNNetwork",
+    "ActorNetwork",
     "BetaProjectionNetwork",
     "CategoricalProjectionNetwork",
+    "CriticNetwork",
     "EmbeddingPreprocessor",
     "EncodingNetwork",
     "ImageEncodingNetwork",
@@ -34,8 +40,11 @@ __all__ = [
     "NormalProjectionNetwork",
     "OneHot",
     "ProjectionNetwork",
+    "QNetwork",
+    "ReplicableNetwork",
     "StableNormalProjectionNetwork",
     "ValueNetwork",
     "ValueRNNNetwork",
     "identity",
+    "make_parallel",
 ]
