@@ -43,15 +43,17 @@ class CheckpointFacts:
         env_steps: environment steps done.
         snapshot: id of the snapshot that made it; `None` if the job stored none.
         seed: what the job was seeded with.
+        average_return: of the last training episodes when it was saved; `None` before one ended.
     """
 
     iteration: int
     env_steps: int
     snapshot: str | None
     seed: int
+    average_return: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint(CheckpointFacts):
     """A checkpoint on disk.
 
@@ -143,6 +145,28 @@ class CheckpointFolder:
             _replace(partial, final)
             _sync(self.path)
         return _read_index(final)
+
+    def prune(self, keep: int) -> list[int]:
+        """Remove the oldest checkpoints until `keep` are left, but never the newest or the best.
+
+        The best is the one with the highest average return; of equal ones, the newest.
+
+        Args:
+            keep: how many may stay, at least 1.
+
+        Returns:
+            The iterations whose checkpoints are gone.
+        """
+        there = [self.open(iteration) for iteration in self.iterations()]
+        ranked = [c for c in there if c.average_return is not None]
+        best = max(ranked, key=lambda c: (c.average_return, c.iteration), default=None)
+        spare = [c for c in there[:-1] if c is not best]
+        doomed = spare[: max(0, len(there) - keep)]
+        for checkpoint in doomed:
+            aside = checkpoint.path.with_name(f".{checkpoint.name}.removed-{os.getpid()}")
+            checkpoint.path.rename(aside)
+            shutil.rmtree(aside)
+        return [checkpoint.iteration for checkpoint in doomed]
 
     def clean_up(self) -> list[Path]:
         """Remove what killed jobs left unfinished; call it only while holding the root dir's lock.

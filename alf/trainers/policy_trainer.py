@@ -229,11 +229,14 @@ class Trainer:
             "random": get_random_states(),
         }
         checkpoint = self._folder.save(
-            CheckpointFacts(self.iteration, self.env_steps, self.snapshot, self._seed),
+            CheckpointFacts(
+                self.iteration, self.env_steps, self.snapshot, self._seed, self.average_return
+            ),
             self.policy.state_dict(),
             state,
         )
         self._on_checkpoint(checkpoint)
+        self._folder.prune(max(1, self._config.num_checkpoints))
         logging.info("Checkpoint '%s' is saved successfully.", checkpoint.name)
 
     def _result(self, wall: float, steps: int) -> TrainResult:

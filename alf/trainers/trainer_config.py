@@ -65,8 +65,9 @@ class TrainerConfig:
         priority_replay_eps: added to each priority.
         replay_checkpoints: how many of the newest checkpoints keep their replay buffer.
 
-        num_checkpoints: how many checkpoints to write, evenly spaced; the last iteration always
-            writes one; 0 writes only that.
+        num_checkpoints: how many checkpoints to write, evenly spaced, and to keep: beyond that the
+            oldest goes, never the newest or the best. The last iteration always writes one; 0
+            writes only that.
         evaluate: whether to evaluate the greedy policy while training.
         eval_interval: iterations between two evaluations.
         num_eval_episodes: episodes of one evaluation.

@@ -261,3 +261,25 @@ def test_kill_at_any_moment_leaves_whole_checkpoints(tmp_path):
             assert (weights == load_trainer_state(checkpoint)["n"]).all()
         folder.clean_up()
         assert folder.iterations()
+
+
+@pytest.mark.parametrize(
+    ("returns", "keep", "left"),
+    [
+        ([1, 2, 3, 4], 2, [3, 4]),
+        ([9, 2, 3, 4], 2, [1, 4]),
+        ([9, 2, 3, 4], 1, [1, 4]),
+        ([None, None, None], 2, [2, 3]),
+        ([5, 5, 1], 2, [2, 3]),
+        ([1, 2], 5, [1, 2]),
+    ],
+)
+def test_pruning_keeps_the_newest_and_the_best(folder, returns, keep, left):
+    """The oldest go first, and the two that matter never."""
+    for i, average_return in enumerate(returns, 1):
+        folder.save(CheckpointFacts(i, i, None, 0, average_return), MODEL, STATE)
+
+    removed = folder.prune(keep)
+
+    assert left == folder.iterations()
+    assert sorted({*range(1, len(returns) + 1)} - set(left)) == removed
