@@ -1,6 +1,8 @@
 """Around every test: the ambient objects and the random generators are restored."""
 
 import random
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +13,10 @@ from alf._config import isolated as isolated_config
 from alf.device import device
 
 torch.set_num_threads(1)
+
+# A shell that starts a job in the background lets it ignore SIGINT, and its children would too.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -296,7 +296,8 @@ def test_signals_save_and_a_job_goes_on_from_there(conf, tmp_path, train_here):
     what came after the last checkpoint.
     """
     root_dir = tmp_path / "job"
-    job = Running(root_dir, "--conf", str(conf), ENDLESS)
+    keep = "--conf_param=TrainerConfig.num_checkpoints=9"
+    job = Running(root_dir, "--conf", str(conf), ENDLESS, keep)
     try:
         job.wait_for_iterations(3)
         job.process.send_signal(signal.SIGUSR2)
