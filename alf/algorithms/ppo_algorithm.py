@@ -37,7 +37,7 @@ class PPOInfo(NamedTuple):
         rollout_action_distribution: what it drew the action from, until it is summed up in
             `rollout_log_prob`.
         rollout_log_prob: log probability of the action then.
-        rollout_value: value before the update.
+        rollout_value: value before the update, for a loss that clips values.
         advantages: of the action, from GAE.
         returns: target of the value.
         action_distribution: of the policy being trained, with gradients.
@@ -154,8 +154,10 @@ class PPOAlgorithm(ActorCriticAlgorithm):
             rollout_info: from `rollout_step`, `[T, B, ...]`.
 
         Returns:
-            The inputs, and the info with log probabilities, values, advantages and returns, all
-            `[T, B]`. The last row has advantage 0 and its own value as its return.
+            What training looks at, so that no more has to be shuffled: step types and observations
+            of the inputs, and an info of actions, log probabilities, advantages and returns (the
+            values too, for a loss that clips them), all `[T, B]`. The last row has advantage 0 and
+            its own value as its return.
         """
         shape = inputs.step_type.shape
         observation = map_structure(lambda x: x.flatten(0, 1), inputs.observation)
@@ -172,13 +174,14 @@ class PPOAlgorithm(ActorCriticAlgorithm):
                 explained = explained_variance(values[:-1], returns[:-1], valid)
                 summary.scalar("explained_variance", explained)
         distribution, action = rollout_info.rollout_action_distribution, rollout_info.action
-        return inputs, rollout_info._replace(
+        info = rollout_info._replace(
             rollout_action_distribution=(),
             rollout_log_prob=compute_log_probability(distribution, action),
-            rollout_value=values,
+            rollout_value=values if self._ppo_loss.clips_values else (),
             advantages=advantages,
             returns=returns,
         )
+        return TimeStep(step_type=inputs.step_type, observation=inputs.observation), info
 
     def train_step(self, inputs: TimeStep, state: Any, rollout_info: Any) -> AlgStep:
         """The distribution and the value of each step, for the action that was taken."""

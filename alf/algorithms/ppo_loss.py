@@ -111,13 +111,18 @@ class PPOLoss:
         """The lambda of GAE."""
         return self._td_lambda
 
+    @property
+    def clips_values(self) -> bool:
+        """Whether `rollout_value` is needed."""
+        return self._value_clipping is not None
+
     def __call__(self, info: Any) -> LossInfo:
         """The loss of a minibatch, all of whose steps count.
 
         Args:
-            info: a `PPOInfo`: `rollout_log_prob`, `rollout_value`, `advantages`, `returns` and
-                `value`, all of one shape `[...]`, and the nests `action` and
-                `action_distribution` with that batch shape.
+            info: a `PPOInfo`: `rollout_log_prob`, `advantages`, `returns` and `value`, all of one
+                shape `[...]`, `rollout_value` likewise if `clips_values`, and the nests `action`
+                and `action_distribution` with that batch shape.
 
         Returns:
             `loss` has that shape; `extra` holds its terms.
