@@ -2,6 +2,7 @@
 
     ckpt-N/model.safetensors   parameters and buffers; all that play needs
     ckpt-N/trainer.pt          optimizers, counters, random states; loads with `weights_only=True`
+    ckpt-N/replay.*            the replay buffer, where there is one; play never reads it
     ckpt-N/checkpoint.json     schema version, N, environment steps, snapshot id, digests
 
 A folder is filled under another name in the same place and renamed when it is on disk, so a reader
@@ -14,7 +15,7 @@ import os
 import pickle
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -60,15 +61,23 @@ class Checkpoint(CheckpointFacts):
     Attributes:
         path: its folder.
         digests: SHA-256 of each other file, by name.
+        replay_digests: the same of the replay buffer's files; empty without one.
     """
 
     path: Path
     digests: Mapping[str, str]
+    replay_digests: Mapping[str, str]
 
     @property
     def name(self) -> str:
         """`ckpt-N`."""
         return self.path.name
+
+    @property
+    def has_replay(self) -> bool:
+        """Whether the replay buffer is still kept with it."""
+        names = self.replay_digests
+        return bool(names) and all((self.path / name).exists() for name in names)
 
 
 class CheckpointFolder:
@@ -116,6 +125,7 @@ class CheckpointFolder:
         facts: CheckpointFacts,
         model: Mapping[str, torch.Tensor],
         trainer_state: Mapping[str, Any],
+        save_replay: Callable[[Path], Mapping[str, str]] = lambda folder: {},
     ) -> Checkpoint:
         """Write a checkpoint; one of the same iteration is replaced.
 
@@ -123,6 +133,8 @@ class CheckpointFolder:
             facts: what it says of itself.
             model: parameters and buffers by name.
             trainer_state: nested dicts and lists of tensors, numbers and strings.
+            save_replay: writes the replay buffer into a folder and returns the SHA-256 of each
+                file, by name.
 
         Raises:
             CheckpointError: it cannot be written, e.g. because the disk is full. Earlier
@@ -137,7 +149,12 @@ class CheckpointFolder:
             safetensors.torch.save_file(tensors, partial / MODEL_FILE)
             torch.save(dict(trainer_state), partial / TRAINER_FILE)
             digests = {name: _digest(partial / name) for name in (MODEL_FILE, TRAINER_FILE)}
-            index = {"schema_version": SCHEMA_VERSION, **asdict(facts), "digests": digests}
+            index = {
+                "schema_version": SCHEMA_VERSION,
+                **asdict(facts),
+                "digests": digests,
+                "replay_digests": dict(save_replay(partial)),
+            }
             (partial / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n")
             for file in partial.iterdir():
                 _sync(file)
@@ -167,6 +184,13 @@ class CheckpointFolder:
             checkpoint.path.rename(aside)
             shutil.rmtree(aside)
         return [checkpoint.iteration for checkpoint in doomed]
+
+    def drop_replay(self, keep: int) -> None:
+        """Remove the replay buffers of all but the newest `keep` checkpoints."""
+        for iteration in self.iterations()[: -keep or None]:
+            checkpoint = self.open(iteration)
+            for name in checkpoint.replay_digests:
+                (checkpoint.path / name).unlink(missing_ok=True)
 
     def clean_up(self) -> list[Path]:
         """Remove what killed jobs left unfinished; call it only while holding the root dir's lock.
@@ -254,7 +278,9 @@ def _read_index(path: Path) -> Checkpoint:
         index = json.loads((path / INDEX_FILE).read_text())
         version = index["schema_version"]
         named = {f.name: index[f.name] for f in fields(CheckpointFacts)}
-        checkpoint = Checkpoint(**named, path=path, digests=index["digests"])
+        checkpoint = Checkpoint(
+            **named, path=path, digests=index["digests"], replay_digests=index["replay_digests"]
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"'{path / INDEX_FILE}' cannot be read: {type(error).__name__}: {error}. "

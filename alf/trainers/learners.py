@@ -1,29 +1,14 @@
 """Which learner trains an algorithm."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import TimeStep
+from alf.trainers.learner import Learner
 from alf.trainers.minibatch import MinibatchLearner
 from alf.trainers.on_policy import OnPolicyLearner
 from alf.trainers.trainer_config import TrainerConfig
-
-
-class Learner(Protocol):
-    """Trains an algorithm, one iteration at a time."""
-
-    def train_iter(self) -> None:
-        """Collect experience and update."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps: tensors and numbers in dicts and lists."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
-        ...
 
 
 def make_learner(
@@ -42,4 +27,8 @@ def make_learner(
     """
     if algorithm.on_policy:
         return OnPolicyLearner(algorithm, observe, batch_size, config)
-    return MinibatchLearner(algorithm, observe, batch_size, config)
+    if config.whole_replay_buffer_training:
+        return MinibatchLearner(algorithm, observe, batch_size, config)
+    from alf.trainers.off_policy import ReplayLearner
+
+    return ReplayLearner(algorithm, observe, batch_size, config)

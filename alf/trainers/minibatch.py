@@ -11,24 +11,19 @@ from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import TimeStep
 from alf.distributions import flatten_params, unflatten_params
 from alf.errors import ConfigError
-from alf.trainers.rollout import Rollout
+from alf.trainers.learner import Learner
 from alf.trainers.trainer_config import TrainerConfig
-from alf.trainers.update import Updater, valid_steps
+from alf.trainers.update import valid_steps
 
 
-class MinibatchLearner:
+class MinibatchLearner(Learner):
     """Collects unrolls and trains on each for several epochs of shuffled minibatches.
 
     Steps whose action does not count are left out, so minibatches differ in size by at most one.
-
-    Args:
-        algorithm: decides; its parameters are what is trained.
-        observe: see `Rollout`.
-        batch_size: the number of environments, `B`.
-        config: lengths, epochs (`num_updates_per_train_iter`) and `mini_batch_size`.
+    See `Learner` for the arguments.
 
     Raises:
-        ConfigError: the algorithm has no optimizer, or a memory.
+        ConfigError: the algorithm has a memory.
     """
 
     def __init__(
@@ -38,10 +33,7 @@ class MinibatchLearner:
         batch_size: int,
         config: TrainerConfig,
     ):
-        self._algorithm = algorithm
-        self._config = config
-        self._rollout = Rollout(algorithm, observe, batch_size, config.unroll_length)
-        self._updater = Updater(algorithm, config)
+        super().__init__(algorithm, observe, batch_size, config)
         if self._rollout.has_memory:
             raise ConfigError(
                 f"{type(algorithm).__name__} is trained on shuffled single steps, and its networks "
@@ -78,14 +70,6 @@ class MinibatchLearner:
         with nullcontext() if is_last or stop else summary.record_if(False):
             self._updater.apply(loss_info, None, inputs, info)
         return stop
-
-    def state_dict(self) -> dict[str, Any]:
-        """The states of the optimizers."""
-        return {"optimizers": self._updater.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
-        self._updater.load_state_dict(state["optimizers"])
 
 
 def _slices(leaves: list[torch.Tensor], count: int) -> Iterator[list[torch.Tensor]]:

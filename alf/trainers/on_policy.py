@@ -9,23 +9,13 @@ from alf.algorithms.algorithm import Algorithm, reset_state
 from alf.data_structures import TimeStep
 from alf.distributions import map_params
 from alf.nest import map_structure
-from alf.trainers.rollout import Rollout
+from alf.trainers.learner import Learner
 from alf.trainers.trainer_config import TrainerConfig
-from alf.trainers.update import Updater, valid_steps
+from alf.trainers.update import valid_steps
 
 
-class OnPolicyLearner:
-    """Collects unrolls and trains on each of them once.
-
-    Args:
-        algorithm: decides; its parameters are what is trained.
-        observe: see `Rollout`.
-        batch_size: the number of environments, `B`.
-        config: lengths and what to summarise.
-
-    Raises:
-        ConfigError: the algorithm has no optimizer.
-    """
+class OnPolicyLearner(Learner):
+    """Collects unrolls and trains on each of them once; see `Learner` for the arguments."""
 
     def __init__(
         self,
@@ -34,9 +24,7 @@ class OnPolicyLearner:
         batch_size: int,
         config: TrainerConfig,
     ):
-        self._algorithm = algorithm
-        self._rollout = Rollout(algorithm, observe, batch_size, config.unroll_length)
-        self._updater = Updater(algorithm, config)
+        super().__init__(algorithm, observe, batch_size, config)
         self._with_grad = config.unroll_with_grad or not algorithm.has_batched_train_step
 
     def train_iter(self) -> None:
@@ -50,15 +38,6 @@ class OnPolicyLearner:
         self._updater.apply(self._algorithm.calc_loss(info), valid, inputs, info)
         with torch.no_grad():
             self._algorithm.after_train_iter(inputs, info)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The optimizers' state, and the policy's memory where it has one."""
-        return {"optimizers": self._updater.state_dict(), "memory": self._rollout.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
-        self._updater.load_state_dict(state["optimizers"])
-        self._rollout.load_state_dict(state["memory"])
 
     def _unroll_and_replay(self) -> tuple[TimeStep, Any]:
         """Collect without gradients, then compute the whole unroll in one forward pass."""

@@ -141,11 +141,19 @@ class Trainer:
         where = f"Checkpoint '{checkpoint.name}'"
         restore_module(self.policy, load_model(checkpoint), where)
         state = load_trainer_state(checkpoint)
-        self._learner.load_state_dict(state["learner"])
         self._transformer_state = pack_sequence_as(self._transformer_state, state["transformer"])
         self._metrics.load_state_dict(state["metrics"])
-        if state["env"] is not None:
+        time_step = None
+        if state["env"] is None:
+            logging.info("The environments cannot be put back: new episodes begin.")
+        else:
             self._env.load_state_dict(state["env"])
+            time_step = self._example_time_step()
+        self._learner.load_state_dict(state["learner"], time_step)
+        if checkpoint.has_replay:
+            self._learner.load_replay(checkpoint.path)
+        elif checkpoint.replay_digests:
+            logging.warning("%s has no replay buffer any more: it is filled anew.", where)
         set_random_states(state["random"])
         self.iteration = checkpoint.iteration
         self._log.rewind(checkpoint.iteration)
@@ -206,14 +214,18 @@ class Trainer:
         """Step the environments and give what the policy is to see."""
         env = self._env
         time_step = env.current_time_step() if action is None else env.step(action)
-        # A resumed job stands at a step that was counted before it was saved, and at a fresh
-        # first step, which counts nothing, if its environments could not be put back.
-        if action is not None or bool(time_step.is_first().all()):
-            self._metrics(time_step)
+        self._metrics(time_step)
         time_step, self._transformer_state = self.policy.transform(
             time_step, self._transformer_state
         )
         return time_step
+
+    def _example_time_step(self) -> TimeStep:
+        """What the policy would see now, without adding to any statistics."""
+        self.policy.eval()
+        seen, _ = self.policy.transform(self._env.current_time_step(), self._transformer_state)
+        self.policy.train()
+        return seen
 
     def _should_record(self, iteration: int) -> bool:
         interval = self._config.summary_interval
@@ -234,9 +246,11 @@ class Trainer:
             ),
             self.policy.state_dict(),
             state,
+            self._learner.save_replay,
         )
         self._on_checkpoint(checkpoint)
         self._folder.prune(max(1, self._config.num_checkpoints))
+        self._folder.drop_replay(self._config.replay_checkpoints)
         logging.info("Checkpoint '%s' is saved successfully.", checkpoint.name)
 
     def _result(self, wall: float, steps: int) -> TrainResult:

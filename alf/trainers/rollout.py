@@ -94,13 +94,29 @@ class Rollout:
         self._time_step = self._observe(alg_step.output)
         return time_step, alg_step
 
-    def state_dict(self) -> list[torch.Tensor]:
-        """The policy's memory; empty without one."""
-        return flatten(self.state)
+    @torch.no_grad()
+    def peek(self) -> tuple[TimeStep, Any]:
+        """What `act` would store now, without stepping the environments."""
+        now = self._now()
+        return now, self._algorithm.rollout_step(self._seen, self._reset_state(now)).info
 
-    def load_state_dict(self, state: list[torch.Tensor]) -> None:
-        """Go on with the memory that `state_dict` gave."""
-        self.state = pack_sequence_as(self.initial_state, state)
+    def state_dict(self) -> dict[str, list[torch.Tensor]]:
+        """The time step that the policy sees now, and its memory.
+
+        The time step is kept as it is seen: to transform it once more would count it twice in
+        statistics and put its frame twice on a stack.
+        """
+        return {"time_step": flatten(self._time_step or ()), "memory": flatten(self.state)}
+
+    def load_state_dict(self, state: dict[str, list[torch.Tensor]], example: TimeStep) -> None:
+        """Go on where `state_dict` was taken.
+
+        Args:
+            state: what it gave.
+            example: a time step of the same structure.
+        """
+        self._time_step = pack_sequence_as(example, state["time_step"])
+        self.state = pack_sequence_as(self.initial_state, state["memory"])
 
     @property
     def _seen(self) -> TimeStep:

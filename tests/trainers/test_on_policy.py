@@ -1,5 +1,6 @@
 """On-policy training: what an unroll holds, and what is minimised."""
 
+import copy
 from functools import partial
 
 import pytest
@@ -222,16 +223,27 @@ def test_batched_pass_equals_gradients_through_the_rollout(networks):
 
 
 def test_memory_is_handed_from_unroll_to_unroll():
-    """The second unroll starts with the memory that the first one left."""
-    torch.manual_seed(0)
-    algorithm = ActorCriticAlgorithm(OBSERVATION, ACTION, optimizer=SGD(lr=0.1), **RECURRENT)
-    learner = OnPolicyLearner(algorithm, Script([[MID, MID]]), 2, make_config())
+    """A second learner with the saved state goes on just as the first one does."""
+
+    def make(script):
+        torch.manual_seed(0)
+        algorithm = ActorCriticAlgorithm(OBSERVATION, ACTION, optimizer=SGD(lr=0.1), **RECURRENT)
+        return algorithm, OnPolicyLearner(algorithm, script, 2, make_config())
+
+    algorithm, learner = make(Script([[MID, MID]]))
+    learner.train_iter()
+    saved, model = learner.state_dict(), copy.deepcopy(algorithm.state_dict())
+    torch.manual_seed(9)
     learner.train_iter()
 
-    saved = learner.state_dict()
-    other = OnPolicyLearner(algorithm, Script([[MID, MID]]), 2, make_config())
-    other.load_state_dict(saved)
+    script = Script([[MID, MID]])
+    other_algorithm, other = make(script)
+    other_algorithm.load_state_dict(model)
+    script.clock = 3
+    other.load_state_dict(saved, Script([[MID, MID]])(torch.zeros(2, dtype=torch.int64)))
+    torch.manual_seed(9)
+    other.train_iter()
 
-    for mine, theirs in zip(saved["memory"], other.state_dict()["memory"], strict=True):
-        assert mine.abs().sum() > 0
-        assert torch.equal(mine, theirs)
+    assert all(memory.abs().sum() > 0 for memory in saved["rollout"]["memory"])
+    for name, tensor in algorithm.state_dict().items():
+        assert torch.equal(tensor, other_algorithm.state_dict()[name])
