@@ -1,6 +1,7 @@
 """A training job from its first line to its last: conf, snapshot, training, report."""
 
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -113,6 +114,11 @@ class TrainJob:
         self._train(trainer, config)
         return trainer.stopped_by
 
+    @property
+    def _quoted(self) -> str:
+        """The root dir as a shell takes it."""
+        return shlex.quote(str(self._root_dir))
+
     def _find_conf(self, conf: str | None) -> Path:
         if self._root_dir.exists() and not self._root_dir.is_dir():
             raise RootDirError(
@@ -173,7 +179,7 @@ class TrainJob:
         if self._is_new and recorded.exists() and read_recorded(recorded).conf_source != source:
             self._report(
                 f"note      another conf ran here before; its {CONFIG_FILE} is kept in the "
-                f"snapshots (alf snapshot list --root_dir {self._root_dir})"
+                f"snapshots (alf snapshot list --root_dir {self._quoted})"
             )
         write_alf_config(recorded, overrides, source, self._conf)
 
@@ -213,7 +219,7 @@ class TrainJob:
             )
         else:
             self._report_end(trainer.train())
-        self._report(f"play it   python -m alf.bin.play --root_dir {self._root_dir}")
+        self._report(f"play it   python -m alf.bin.play --root_dir {self._quoted}")
 
     def _report_end(self, result: TrainResult) -> None:
         shown = "no episode ended"
@@ -225,4 +231,4 @@ class TrainJob:
             f"{result.wall_s:.1f} s; {result.env_steps:,} in all"
         )
         self._report(f"model     {self._folder.path / result.checkpoint}")
-        self._report(f"curves    tensorboard --logdir {self._root_dir}")
+        self._report(f"curves    tensorboard --logdir {self._quoted}")
