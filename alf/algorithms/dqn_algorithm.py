@@ -1,0 +1,207 @@
+"""Deep Q-learning (DQN) with clipped double values, n-step targets and dueling networks.
+
+- Mnih et al., "Human-level control through deep reinforcement learning",
+  https://doi.org/10.1038/nature14236
+- van Hasselt et al., "Deep Reinforcement Learning with Double Q-learning",
+  https://arxiv.org/abs/1509.06461
+- Wang et al., "Dueling Network Architectures for Deep Reinforcement Learning",
+  https://arxiv.org/abs/1511.06581 (`QNetwork.dueling_fc_layer_params`)
+
+Several replicas of the network are trained on one target, and an action is worth what the most
+sober of them says (Fujimoto et al., https://arxiv.org/abs/1802.09477); with one replica this is
+the original algorithm.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from alf._config import configurable
+from alf.algorithms.algorithm import Algorithm
+from alf.algorithms.one_step_loss import OneStepTDLoss
+from alf.algorithms.replay_priority import sequence_priority
+from alf.algorithms.target_update import TargetUpdater, make_target
+from alf.data_structures import AlgStep, LossInfo, TimeStep
+from alf.nest import map_structure
+from alf.networks.parallel_networks import make_parallel
+from alf.networks.q_networks import QNetwork, count_choices
+from alf.schedulers import as_scheduler
+from alf.tensor_specs import TensorSpec
+
+
+class DqnInfo(NamedTuple):
+    """What the loss needs of a sample, and what a policy has to show.
+
+    Attributes:
+        step_type: `[T, B]`.
+        discount: `[T, B]`.
+        reward: `[T, B]`.
+        action: what was done, `[T, B]`.
+        value: values of it, `[T - 1, B, R]`.
+        next_value: values of the rows `1, ..., T - 1`, `[T - 1, B]`.
+        q_values: from `predict_step`, the values of all actions, `[B, n]`.
+    """
+
+    step_type: Any = ()
+    discount: Any = ()
+    reward: Any = ()
+    action: Any = ()
+    value: Any = ()
+    next_value: Any = ()
+    q_values: Any = ()
+
+
+@configurable(
+    retired={
+        "env": "the trainer steps the environment; an algorithm is built from specs alone",
+        "checkpoint": "play and resume load the checkpoints of their root dir",
+    }
+)
+class DqnAlgorithm(Algorithm):
+    """Learn the values of one discrete action from replayed experience, and take the best.
+
+    Sequences of two rows give targets of one step. For `n` steps set
+    `TrainerConfig.mini_batch_length` to `n + 1` and `critic_loss_ctor` to
+    `partial(TDLoss, td_lambda=1.0)`.
+
+    Args:
+        observation_spec: nest of specs.
+        action_spec: bounded integers of shape `()`.
+        reward_spec: a float32 scalar.
+        q_network_cls: `(input_tensor_spec=, action_spec=)` -> network that gives `[B, n]` values.
+        q_optimizer: a spec from `alf.optimizers`.
+        rollout_epsilon_greedy: probability of a uniformly random action in the rollout, in
+            `[0, 1]`, a number or a scheduler.
+        epsilon_greedy: the same for `predict_step`; `None` takes `TrainerConfig.epsilon_greedy`.
+        target_net_target_action: whether the target network also chooses the action whose value
+            it tells; else the trained one does (double Q-learning).
+        num_critic_replicas: how many networks are trained at once.
+        config: the `TrainerConfig`, or `None` outside training.
+        critic_loss_ctor: `(debug_summaries=)` -> loss of the values, such as `OneStepTDLoss`.
+        target_update_tau: share of the way that the target network moves, in `(0, 1]`.
+        target_update_period: updates between two moves.
+        debug_summaries: write summaries that only a developer needs.
+        name: prefix of summaries.
+    """
+
+    def __init__(
+        self,
+        observation_spec: Any,
+        action_spec: Any,
+        reward_spec: TensorSpec | None = None,
+        q_network_cls: Callable[..., Any] = QNetwork,
+        q_optimizer: Any = None,
+        rollout_epsilon_greedy: float | Callable[[], float] = 0.1,
+        epsilon_greedy: float | None = None,
+        target_net_target_action: bool = True,
+        num_critic_replicas: int = 2,
+        config: Any = None,
+        critic_loss_ctor: Callable[..., Any] = OneStepTDLoss,
+        target_update_tau: float = 0.05,
+        target_update_period: int = 1,
+        debug_summaries: bool = False,
+        name: str = "DqnAlgorithm",
+    ):
+        super().__init__(
+            observation_spec=observation_spec,
+            action_spec=action_spec,
+            reward_spec=reward_spec,
+            config=config,
+            debug_summaries=debug_summaries,
+            name=name,
+        )
+        self._count = count_choices(name, action_spec)
+        self._lowest = int(action_spec.minimum)
+        self._q_optimizer = q_optimizer
+        self._rollout_epsilon = as_scheduler(rollout_epsilon_greedy)
+        default_epsilon = 0.0 if config is None else config.epsilon_greedy
+        self._epsilon_greedy: float = default_epsilon if epsilon_greedy is None else epsilon_greedy
+        self._target_net_target_action = target_net_target_action
+        self._gives_priority = config is not None and config.priority_replay
+        self._q_network = make_parallel(
+            [
+                q_network_cls(input_tensor_spec=observation_spec, action_spec=action_spec)
+                for _ in range(num_critic_replicas)
+            ]
+        )
+        self._target_q_network = make_target(self._q_network)
+        self._target_updater = TargetUpdater(
+            self._q_network, self._target_q_network, target_update_tau, target_update_period
+        )
+        self._critic_loss = critic_loss_ctor(debug_summaries=debug_summaries)
+
+    @property
+    def on_policy(self) -> bool:
+        """No: any experience will do."""
+        return False
+
+    def optimizers(self) -> dict[str, tuple[Any, list[nn.Parameter]]]:
+        """One, for the Q networks."""
+        if self._q_optimizer is None:
+            return {}
+        return {"q": (self._q_optimizer, list(self._q_network.parameters()))}
+
+    def predict_step(self, inputs: TimeStep, state: Any) -> AlgStep:
+        """Take the best action, or any with probability `epsilon_greedy`."""
+        q_values = self._values(self._q_network, inputs.observation)
+        action = self._act(q_values, self._epsilon_greedy)
+        return AlgStep(action, state, DqnInfo(action=action, q_values=q_values))
+
+    def rollout_step(self, inputs: TimeStep, state: Any) -> AlgStep:
+        """Take the best action, or any with probability `rollout_epsilon_greedy`."""
+        q_values = self._values(self._q_network, inputs.observation)
+        action = self._act(q_values, self._rollout_epsilon())
+        return AlgStep(action, state, DqnInfo(action=action))
+
+    def batch_loss(self, inputs: TimeStep, rollout_info: DqnInfo) -> tuple[LossInfo, DqnInfo]:
+        """The trained values of all rows but the last, the targets' of all but the first."""
+        rows = inputs.step_type.shape[0] - 1
+        now = map_structure(lambda x: x[:-1].flatten(0, 1), inputs.observation)
+        after = map_structure(lambda x: x[1:].flatten(0, 1), inputs.observation)
+        q_values, _ = self._q_network(now)
+        index = (rollout_info.action[:-1] - self._lowest).flatten().view(-1, 1, 1)
+        value = q_values.gather(2, index.expand(-1, q_values.shape[1], 1)).squeeze(2)
+        info = DqnInfo(
+            step_type=inputs.step_type,
+            discount=inputs.discount,
+            reward=inputs.reward,
+            action=rollout_info.action,
+            value=value.unflatten(0, (rows, -1)),
+            next_value=self._next_value(after).unflatten(0, (rows, -1)),
+        )
+        return self.calc_loss(info), info
+
+    def calc_loss(self, info: DqnInfo) -> LossInfo:
+        """See `TDLoss`."""
+        loss = self._critic_loss(info, info.value, info.next_value)
+        if self._gives_priority:
+            loss = loss._replace(priority=sequence_priority(loss.extra.td_error, info.step_type))
+        return loss
+
+    def after_update(self, inputs: TimeStep, info: Any) -> None:
+        """Move the target network."""
+        self._target_updater.update()
+
+    @torch.no_grad()
+    def _next_value(self, observation: Any) -> torch.Tensor:
+        """What the best action is worth to the target network, `[N]`."""
+        values = self._values(self._target_q_network, observation)
+        if self._target_net_target_action:
+            return values.amax(-1)
+        best = self._values(self._q_network, observation).argmax(-1, keepdim=True)
+        return values.gather(-1, best).squeeze(-1)
+
+    def _values(self, network: nn.Module, observation: Any) -> torch.Tensor:
+        """The values of all actions, `[B, n]`, from the replica that gives the least."""
+        values, _ = network(observation)
+        return values.amin(1) if values.shape[1] > 1 else values.squeeze(1)
+
+    def _act(self, q_values: torch.Tensor, epsilon: float) -> torch.Tensor:
+        action = q_values.argmax(-1)
+        if epsilon > 0:
+            explores = torch.rand(action.shape, device=action.device) < epsilon
+            anything = torch.randint(self._count, action.shape, device=action.device)
+            action = torch.where(explores, anything, action)
+        return action + self._lowest if self._lowest else action

@@ -1,0 +1,131 @@
+"""The loss of a value of actions that is learned from its own value at later steps.
+
+Sutton and Barto, chapters 6 and 12, http://incompleteideas.net/book/the-book-2nd.html
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+from alf import summary
+from alf._config import configurable
+from alf.data_structures import LossInfo
+from alf.ops.returns import td_lambda_return
+from alf.ops.value_losses import element_wise_squared_loss, explained_variance
+
+
+class TDLossInfo(NamedTuple):
+    """What is worth knowing about the loss, each `[T, B]`; the last row is 0.
+
+    Attributes:
+        td_error: how far the values are from their targets, on average over replicas.
+        value: the values, on average over replicas.
+    """
+
+    td_error: Any = ()
+    value: Any = ()
+
+
+@configurable(
+    retired={
+        "normalize_target": "scale rewards with the data transformer RewardScaling or "
+        "RewardNormalizer"
+    }
+)
+class TDLoss:
+    """Values against targets that look ahead as far as a sample reaches.
+
+    The target of row `t` is the TD(lambda) return of the rows after it: with `td_lambda` 0 that of
+    one step, with 1 the `n`-step return, where `n` rows follow. What the policy did at the rows in
+    between is taken as it is, without a correction for having been done by an older policy.
+
+    Args:
+        gamma: discount of future rewards, in `[0, 1]`.
+        td_error_loss_fn: `(target, value) -> loss`, element by element.
+        td_lambda: in `[0, 1]`.
+        debug_summaries: write the distribution of targets and values.
+        name: prefix of summaries.
+    """
+
+    def __init__(
+        self,
+        gamma: float = 0.99,
+        td_error_loss_fn: Callable[
+            [torch.Tensor, torch.Tensor], torch.Tensor
+        ] = element_wise_squared_loss,
+        td_lambda: float = 0.95,
+        debug_summaries: bool = False,
+        name: str = "TDLoss",
+    ):
+        self._gamma = gamma
+        self._td_error_loss_fn = td_error_loss_fn
+        self._td_lambda = td_lambda
+        self._debug_summaries = debug_summaries
+        self._name = name
+
+    @property
+    def gamma(self) -> float:
+        """Discount of future rewards."""
+        return self._gamma
+
+    def compute_td_target(self, info: Any, next_value: torch.Tensor) -> torch.Tensor:
+        """The targets of all rows but the last.
+
+        Args:
+            info: has `step_type`, `discount` and `reward`, all `[T, B]`; `T` is at least 2.
+            next_value: `[T - 1, B]`, values of the rows `1, ..., T - 1`.
+
+        Returns:
+            `[T - 1, B]`, without gradient. That of a `LAST` row, where no action counts, means
+            nothing.
+        """
+        next_value = next_value.detach()
+        discount = info.discount * self._gamma
+        if self._td_lambda == 0 or next_value.shape[0] == 1:
+            return torch.addcmul(info.reward[1:], discount[1:], next_value)
+        # The first row is in no target: its value cancels out.
+        value = torch.cat([torch.zeros_like(next_value[:1]), next_value])
+        return td_lambda_return(info.reward, value, info.step_type, discount, self._td_lambda)
+
+    def __call__(self, info: Any, value: torch.Tensor, next_value: torch.Tensor) -> LossInfo:
+        """The loss of a sample.
+
+        Args:
+            info: see `compute_td_target`.
+            value: `[T - 1, B]` or `[T - 1, B, R]` for replicas, which have one target; with
+                gradient. The values of what was done at the rows `0, ..., T - 2`.
+            next_value: `[T - 1, B]`, values of the rows `1, ..., T - 1`.
+
+        Returns:
+            `loss` is `[T, B]`, the sum over replicas, 0 in the last row; `extra` is a
+            `TDLossInfo`.
+        """
+        target = self.compute_td_target(info, next_value)
+        replicated = target.unsqueeze(-1).expand_as(value) if value.dim() == 3 else target
+        loss = self._td_error_loss_fn(replicated, value)
+        with torch.no_grad():
+            error = (replicated - value).abs()
+            mean = value
+            if value.dim() == 3:
+                error, mean = error.mean(-1), value.mean(-1)
+        if value.dim() == 3:
+            loss = loss.sum(-1)
+        if summary.should_record_summaries():
+            self._summarize(mean, target)
+        return LossInfo(
+            loss=append_zeros(loss),
+            extra=TDLossInfo(append_zeros(error), append_zeros(mean)),
+        )
+
+    def _summarize(self, value: torch.Tensor, target: torch.Tensor) -> None:
+        with summary.scope(self._name):
+            summary.scalar("explained_variance", explained_variance(value, target))
+            if self._debug_summaries:
+                summary.histogram("targets", target)
+                summary.histogram("values", value)
+
+
+def append_zeros(rows: torch.Tensor) -> torch.Tensor:
+    """`[T - 1, B]` to `[T, B]`: the last row has no successor and so no loss."""
+    return torch.cat([rows, rows.new_zeros(1, *rows.shape[1:])])
