@@ -132,12 +132,16 @@ def _let_siblings_be_imported(path: str) -> None:
     folder of the original conf counts. A process that runs the snapshot has the copy on its path.
     """
     original = recorded_conf_path(path)
-    folder = str(Path(path).parent if original is None else original.parent)
     if original is not None and os.environ.get("ALF_SNAPSHOT"):
         return
-    if folder not in sys.path:
-        sys.path.append(folder)
-        current().added_paths.append(folder)
+    folder = Path(path).parent if original is None else original.parent
+    folders = [folder]
+    if (folder.parent / "snapshots.git").is_dir():
+        folders.append(folder.parent)  # the original is a captured copy; its modules lie above it
+    for entry in map(str, folders):
+        if entry not in sys.path:
+            sys.path.append(entry)
+            current().added_paths.append(entry)
 
 
 def _importable_name(path: str) -> str | None:
