@@ -1,0 +1,10 @@
+"""Replay: a ring buffer of time steps for each environment, sampled uniformly or by priority.
+
+L.-J. Lin, "Self-Improving Reactive Agents Based on Reinforcement Learning, Planning and
+Teaching", Machine Learning 8, 1992, https://doi.org/10.1007/BF00992699.
+"""
+
+from alf.replay.prioritized import PrioritizedReplayBuffer
+from alf.replay.replay_buffer import ReplayBuffer, SampledBatch
+
+__all__ = ["PrioritizedReplayBuffer", "ReplayBuffer", "SampledBatch"]
