@@ -8,6 +8,7 @@ and the training curves. SIGINT and SIGTERM finish the iteration, save, and stop
 goes on.
 """
 
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -58,6 +59,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _train(flag_values: flags.FlagValues) -> int:
+    if hasattr(signal, "SIGUSR2"):  # before there is a model, there is nothing to save
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     from alf.trainers.train_job import TrainJob
 
     job = TrainJob(

@@ -148,6 +148,8 @@ class CheckpointFolder:
             tensors = {k: v.detach().cpu().clone().contiguous() for k, v in model.items()}
             safetensors.torch.save_file(tensors, partial / MODEL_FILE)
             torch.save(dict(trainer_state), partial / TRAINER_FILE)
+            # safetensors lets nobody but the owner read; colleagues shall be able to play.
+            (partial / MODEL_FILE).chmod((partial / TRAINER_FILE).stat().st_mode)
             digests = {name: _digest(partial / name) for name in (MODEL_FILE, TRAINER_FILE)}
             index = {
                 "schema_version": SCHEMA_VERSION,

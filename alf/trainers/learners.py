@@ -7,6 +7,7 @@ from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import TimeStep
 from alf.trainers.learner import Learner
 from alf.trainers.minibatch import MinibatchLearner
+from alf.trainers.off_policy import ReplayLearner
 from alf.trainers.on_policy import OnPolicyLearner
 from alf.trainers.trainer_config import TrainerConfig
 
@@ -29,6 +30,4 @@ def make_learner(
         return OnPolicyLearner(algorithm, observe, batch_size, config)
     if config.whole_replay_buffer_training:
         return MinibatchLearner(algorithm, observe, batch_size, config)
-    from alf.trainers.off_policy import ReplayLearner
-
     return ReplayLearner(algorithm, observe, batch_size, config)
