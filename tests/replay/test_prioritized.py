@@ -45,7 +45,7 @@ def test_hand_computed_probabilities_and_weights():
 
 
 def test_weights_without_normalisation():
-    """Then they are (N P)^-beta, whose mean over draws is that of N / sum: here 2^beta-ish."""
+    """Then they are (N P)^-beta."""
     buffer = filled(2, alpha=1.0, beta=1.0, eps=1e-12, normalize_weights_by_max=False)
     buffer.update_priorities(
         torch.zeros(2, dtype=torch.int64), torch.arange(2), torch.tensor([1.0, 3.0])
@@ -173,4 +173,17 @@ def test_clear_forgets_priorities():
 
     torch.testing.assert_close(
         probabilities(buffer, 1), torch.full((3, 1), 1 / 3).double(), rtol=0, atol=2e-4
+    )
+
+
+def test_dropped_steps_are_passed_over():
+    """A priority that comes too late does not go to the step that took the place."""
+    buffer = filled(11, alpha=1.0)  # holds times 3 to 10; time 10 lies where 2 was
+
+    buffer.update_priorities(
+        torch.zeros(3, dtype=torch.int64), torch.tensor([2, 3, 0]), torch.tensor([50.0, 1.0, 9.0])
+    )
+
+    torch.testing.assert_close(
+        probabilities(buffer, 1), torch.full((8, 1), 1 / 8).double(), rtol=0, atol=2e-4
     )

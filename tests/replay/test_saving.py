@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -191,7 +190,6 @@ else:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak memory of Linux")
 def test_saving_needs_little_memory(tmp_path):
     """Rows are written a few at a time: 400 MB of steps need less than 100 MB more to save."""
-    assert resource.RLIMIT_AS
     program = f"""
 import resource, torch
 from alf.replay import ReplayBuffer
