@@ -1,5 +1,6 @@
 """A ring buffer of time steps for each environment, sampled uniformly."""
 
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +18,8 @@ from alf.replay.saving import Contents, Read, chunks, opened_buffer, step_name, 
 
 Indices = NDArray[np.int64]
 
+_shape_of = attrgetter("shape")
+
 
 class SampledBatch:
     """Sequences of consecutive time steps from a replay buffer.
@@ -28,13 +31,14 @@ class SampledBatch:
             multiplied with; `()` if the draw was uniform.
     """
 
-    __slots__ = ("_buffer", "_first", "_records", "_slots", "experience", "weights")
+    __slots__ = ("_buffer", "_first", "_records", "_slots", "_target", "experience", "weights")
 
-    def __init__(self, buffer: "ReplayBuffer", experience: Any, records: torch.Tensor):
+    def __init__(self, buffer: "ReplayBuffer", experience: Any, records: torch.Tensor, target: Any):
         self.experience = experience
         self.weights: Any = ()
         self._buffer = buffer
         self._records = records
+        self._target = target
         self._slots: Indices = np.empty((0, 0), np.int64)
         self._first = 0
 
@@ -327,14 +331,14 @@ class ReplayBuffer:
             )
         if out is None or out._buffer is not self or out._slots.shape != (length, size):
             records = storage.empty_batch(length, size)
-            out = SampledBatch(self, self._nested(records), records)
+            out = SampledBatch(self, self._nested(records), records, storage.target(records))
         elif self._has_distributions:  # they may remember what they computed from their parameters
             out.experience = self._nested(out._records)
         if length not in self._offsets:
             self._offsets[length] = np.arange(length)[:, None] * self.num_environments
         out._slots = starts + self._offsets[length]
         out._first = self.first_position
-        storage.gather(out._slots, out._records)
+        storage.gather(out._slots, out._target)
         return out
 
     def _nested(self, records: torch.Tensor) -> Any:
@@ -349,7 +353,7 @@ class ReplayBuffer:
         assert self._structure is not None
         try:
             leaves: list[Any] = self._structure.flatten_up_to(nest)
-            shapes = [leaf.shape for leaf in leaves]
+            shapes: list[torch.Size] = list(map(_shape_of, leaves))
         except (ValueError, AttributeError) as error:
             raise UsageError(f"the replay buffer got another nest than before: {error}") from None
         if torch.is_grad_enabled():

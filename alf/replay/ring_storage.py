@@ -65,18 +65,22 @@ class RingStorage:
             self._rows[rows] = packed[done : done + count]
             done += count
 
-    def gather(self, slots: NDArray[np.int64], out: torch.Tensor) -> None:
+    def gather(self, slots: NDArray[np.int64], out: Any) -> None:
         """Copy records to `out`.
 
         Args:
             slots: `[T, B]` in `[0, 2 * num_slots)`; those beyond the end go on at the beginning.
-            out: `[T, B, num_words]`, contiguous.
+            out: what `target` gave for memory of `[T, B, num_words]`.
         """
         if self._on_cpu:
-            self._slots_array.take(slots, axis=0, out=out.numpy(), mode="wrap")
+            self._slots_array.take(slots, axis=0, out=out, mode="wrap")
         else:
             indices = torch.from_numpy(slots.reshape(-1) % self.num_slots).to(self.device)
             torch.index_select(self._slots, 0, indices, out=out.view(-1, out.shape[-1]))
+
+    def target(self, records: torch.Tensor) -> Any:
+        """The memory of a batch as `gather` wants it: an array on the CPU, else a tensor."""
+        return records.numpy() if self._on_cpu else records
 
     def empty_batch(self, length: int, batch_size: int) -> torch.Tensor:
         """Memory for `gather`."""
