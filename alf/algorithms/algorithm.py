@@ -227,7 +227,14 @@ class Algorithm(nn.Module):
         """
 
     def after_train_iter(self, inputs: TimeStep, info: Any) -> None:
-        """Called once at the end of a training iteration, without gradients."""
+        """Called once at the end of a training iteration, without gradients.
+
+        Args:
+            inputs: the time steps of the unroll, `[T, B, ...]`; without fields where the algorithm
+                is trained from a replay buffer.
+            info: what `calc_loss` got, for an on-policy algorithm; else what
+                `preprocess_experience` gave; `()` with a replay buffer.
+        """
 
     def convert_train_state_to_predict_state(self, state: Any) -> Any:
         """The part of a training state that `predict_step` uses; all of it by default."""

@@ -71,6 +71,12 @@ class TracAlgorithm(Algorithm):
             config=config,
             debug_summaries=debug_summaries,
         )
+        if not ac_algorithm.on_policy:
+            raise ConfigError(
+                f"TracAlgorithm limits the one update that an unroll gets, and "
+                f"{type(ac_algorithm).__name__} makes many of each: train it without TracAlgorithm "
+                f"(PPO limits its updates by itself)"
+            )
         if ac_algorithm.state_spec != ():
             raise ConfigError(
                 f"TracAlgorithm holds a policy against its past on single observations, and "

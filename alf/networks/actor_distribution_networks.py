@@ -44,7 +44,7 @@ class ActorDistributionNetwork(Network):
         name: name of the network.
     """
 
-    def __init__(  # noqa: PLR0917 - the order that existing confs use
+    def __init__(
         self,
         input_tensor_spec: Any,
         action_spec: Any,

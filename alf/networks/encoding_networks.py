@@ -164,7 +164,7 @@ class EncodingNetwork(Network):
         ConfigError: if parameters contradict each other or the specs.
     """
 
-    def __init__(  # noqa: PLR0917 - the order that existing confs use
+    def __init__(
         self,
         input_tensor_spec: Any,
         output_tensor_spec: TensorSpec | None = None,

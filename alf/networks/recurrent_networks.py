@@ -52,7 +52,7 @@ class LSTMEncodingNetwork(Network):
         ConfigError: if there is no LSTM layer, or not the one that is asked for.
     """
 
-    def __init__(  # noqa: PLR0917 - the order that existing confs use
+    def __init__(
         self,
         input_tensor_spec: Any,
         output_tensor_spec: TensorSpec | None = None,
@@ -164,7 +164,7 @@ class ActorDistributionRNNNetwork(Network):
         name: name of the network.
     """
 
-    def __init__(  # noqa: PLR0917 - the order that existing confs use
+    def __init__(
         self,
         input_tensor_spec: Any,
         action_spec: Any,

@@ -52,12 +52,17 @@ class MinibatchLearner(Learner):
         epochs = self._config.num_updates_per_train_iter
         for epoch in range(epochs):
             order = valid[torch.randperm(len(valid), device=valid.device)]
-            shuffled = [leaf[order].unsqueeze(0) for leaf in flat]
+            shuffled = [leaf.index_select(0, order).unsqueeze(0) for leaf in flat]
             for i, batch in enumerate(_slices(shuffled, count)):
                 batch_inputs, batch_info = unflatten_params(structure, batch)
                 is_last = epoch == epochs - 1 and i == count - 1
                 if self._update(batch_inputs, batch_info, is_last):
-                    return
+                    return self._end(inputs, rollout_info)
+        return self._end(inputs, rollout_info)
+
+    @torch.no_grad()
+    def _end(self, inputs: TimeStep, rollout_info: Any) -> None:
+        self._algorithm.after_train_iter(inputs, rollout_info)
 
     def _update(self, inputs: TimeStep, rollout_info: Any, is_last: bool) -> bool:
         """Train on one minibatch `[1, N, ...]`; returns whether the algorithm has had enough."""

@@ -75,6 +75,8 @@ class ReplayLearner(Learner):
             # One summary an iteration: that of its last update.
             with nullcontext() if i == updates - 1 else summary.record_if(False):
                 self._update()
+        with torch.no_grad():
+            self._algorithm.after_train_iter(TimeStep(), ())
 
     def save_replay(self, folder: Path) -> dict[str, str]:
         """Write the replay buffer; returns the SHA-256 of each file, by name."""

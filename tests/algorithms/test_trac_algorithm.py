@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm, ActorCriticInfo
+from alf.algorithms.ppo_algorithm import PPOAlgorithm
 from alf.algorithms.trac_algorithm import TracAlgorithm, distance
 from alf.data_structures import StepType, TimeStep
 from alf.distributions import Categorical, DiagNormal
@@ -117,3 +118,9 @@ def test_limit_grows_with_the_dimensions():
 
     assert [pytest.approx(0.02)] == discrete._limits
     assert [pytest.approx(0.04)] == continuous._limits
+
+
+def test_algorithm_with_many_updates_is_refused():
+    """One update an unroll is what the limit is for; PPO has its own."""
+    with pytest.raises(ConfigError, match="PPO limits its updates by itself"):
+        TracAlgorithm(OBSERVATION, ACTION, ac_algorithm_cls=PPOAlgorithm)
