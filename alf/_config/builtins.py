@@ -19,6 +19,7 @@ MODULES: dict[str, str] = {
     "TracAlgorithm": "alf.algorithms.trac_algorithm",
     "PPOAlgorithm": "alf.algorithms.ppo_algorithm",
     "PPOLoss": "alf.algorithms.ppo_loss",
+    "SacAlgorithm": "alf.algorithms.sac_algorithm",
     "DqnAlgorithm": "alf.algorithms.dqn_algorithm",
     "TDLoss": "alf.algorithms.td_loss",
     "OneStepTDLoss": "alf.algorithms.one_step_loss",

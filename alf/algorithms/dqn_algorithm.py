@@ -177,7 +177,8 @@ class DqnAlgorithm(Algorithm):
         """See `TDLoss`."""
         loss = self._critic_loss(info, info.value, info.next_value)
         if self._gives_priority:
-            loss = loss._replace(priority=sequence_priority(loss.extra.td_error, info.step_type))
+            error = self._critic_loss.td_error(info, info.value, info.next_value)
+            loss = loss._replace(priority=sequence_priority(error, info.step_type))
         return loss
 
     def after_update(self, inputs: TimeStep, info: Any) -> None:

@@ -12,12 +12,12 @@ def sequence_priority(td_error: torch.Tensor, step_type: torch.Tensor) -> torch.
     """The mean temporal difference error over those rows of a sequence that have a target.
 
     Args:
-        td_error: absolute errors `[T, B]`; the last row does not count.
+        td_error: absolute errors of all rows but the last, `[T - 1, B]`.
         step_type: `[T, B]`, integers.
 
     Returns:
         `[B]`, without gradient; 0 where no row counts.
     """
     valid = step_type[:-1] != StepType.LAST
-    total = torch.where(valid, td_error[:-1].detach(), 0.0).sum(0)
+    total = torch.where(valid, td_error.detach(), 0.0).sum(0)
     return total / valid.sum(0).clamp(min=1)

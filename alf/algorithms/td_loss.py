@@ -98,32 +98,48 @@ class TDLoss:
             next_value: `[T - 1, B]`, values of the rows `1, ..., T - 1`.
 
         Returns:
-            `loss` is `[T, B]`, the sum over replicas, 0 in the last row; `extra` is a
-            `TDLossInfo`.
+            `loss` is `[T, B]`, the sum over replicas, 0 in the last row; where a summary is due,
+            `extra` is a `TDLossInfo`.
         """
         target = self.compute_td_target(info, next_value)
         replicated = target.unsqueeze(-1).expand_as(value) if value.dim() == 3 else target
         loss = self._td_error_loss_fn(replicated, value)
-        with torch.no_grad():
-            error = (replicated - value).abs()
-            mean = value
-            if value.dim() == 3:
-                error, mean = error.mean(-1), value.mean(-1)
         if value.dim() == 3:
             loss = loss.sum(-1)
+        extra: Any = ()
         if summary.should_record_summaries():
-            self._summarize(mean, target)
-        return LossInfo(
-            loss=append_zeros(loss),
-            extra=TDLossInfo(append_zeros(error), append_zeros(mean)),
-        )
+            extra = self._summarize(value.detach(), target)
+        return LossInfo(loss=append_zeros(loss), extra=extra)
 
-    def _summarize(self, value: torch.Tensor, target: torch.Tensor) -> None:
+    def td_error(self, info: Any, value: torch.Tensor, next_value: torch.Tensor) -> torch.Tensor:
+        """How far values are from their targets.
+
+        Args:
+            info: see `compute_td_target`.
+            value: `[T - 1, B]` or `[T - 1, B, R]`.
+            next_value: `[T - 1, B]`.
+
+        Returns:
+            `[T - 1, B]`, the mean of the absolute error over replicas, without gradient.
+        """
+        return _td_error(value.detach(), self.compute_td_target(info, next_value))
+
+    def _summarize(self, value: torch.Tensor, target: torch.Tensor) -> TDLossInfo:
+        error = _td_error(value, target)
+        if value.dim() == 3:
+            value = value.mean(-1)
         with summary.scope(self._name):
             summary.scalar("explained_variance", explained_variance(value, target))
             if self._debug_summaries:
                 summary.histogram("targets", target)
                 summary.histogram("values", value)
+        return TDLossInfo(append_zeros(error), append_zeros(value))
+
+
+def _td_error(value: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    if value.dim() == 3:
+        return (target.unsqueeze(-1) - value).abs().mean(-1)
+    return (target - value).abs()
 
 
 def append_zeros(rows: torch.Tensor) -> torch.Tensor:

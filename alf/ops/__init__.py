@@ -1,5 +1,6 @@
 """The mathematics of reinforcement learning as pure functions: tensors in, tensors out."""
 
+from alf.ops.clipping import clipped_exp
 from alf.ops.normalization import normalize_advantages
 from alf.ops.policy_losses import (
     approximate_kl,
@@ -24,6 +25,7 @@ from alf.ops.value_losses import (
 __all__ = [
     "approximate_kl",
     "clip_fraction",
+    "clipped_exp",
     "clipped_surrogate_loss",
     "discounted_return",
     "element_wise_huber_loss",

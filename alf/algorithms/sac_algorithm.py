@@ -1,0 +1,392 @@
+"""Soft actor-critic (SAC): act well and as randomly as possible, from replayed experience.
+
+- Haarnoja et al., "Soft Actor-Critic Algorithms and Applications",
+  https://arxiv.org/abs/1812.05905
+- Christodoulou, "Soft Actor-Critic for Discrete Action Settings",
+  https://arxiv.org/abs/1910.07207
+
+Continuous actions have an actor network and critics of pairs of observation and action. For a
+discrete action the critics give the values of all choices, and no actor network approximates what
+is then known exactly: the policy that a critic makes best, `pi(a|s) ~ exp(Q(s, a) / alpha)`. With
+both, the actor chooses the continuous part, and the discrete choice depends on it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from alf import summary
+from alf._config import configurable
+from alf.algorithms.action_parts import ActionParts
+from alf.algorithms.algorithm import Algorithm
+from alf.algorithms.one_step_loss import OneStepTDLoss
+from alf.algorithms.replay_priority import sequence_priority
+from alf.algorithms.target_update import TargetUpdater, make_target
+from alf.algorithms.td_loss import append_zeros
+from alf.algorithms.temperature import Temperature
+from alf.data_structures import AlgStep, LossInfo, TimeStep
+from alf.distributions import (
+    Categorical,
+    Distribution,
+    epsilon_greedy_sample,
+    sample_action_distribution,
+)
+from alf.errors import ConfigError
+from alf.nest import flatten, map_structure, pack_sequence_as
+from alf.networks.actor_distribution_networks import ActorDistributionNetwork
+from alf.networks.critic_networks import CriticNetwork
+from alf.networks.network import Network
+from alf.networks.parallel_networks import make_parallel
+from alf.networks.q_networks import QNetwork
+from alf.tensor_specs import TensorSpec
+
+_NO_PART = "there is no such part; compose it in an Algorithm of your own"
+
+
+class SacInfo(NamedTuple):
+    """What the loss needs of a sample; `P` parts of an action, the discrete one first.
+
+    Attributes:
+        step_type: `[T, B]`.
+        discount: `[T, B]`.
+        reward: `[T, B]`.
+        action: what was done, nest of `[T, B, ...]`.
+        action_distribution: from `predict_step`, the policy, a nest like the action.
+        value: values of what was done, `[T - 1, B, R]`.
+        next_value: soft values of the rows `1, ..., T - 1`, `[T - 1, B]`.
+        actor_loss: `[T - 1, B]`; `()` without a continuous part.
+        log_pi: log probability of a new action of the policy, or its expectation where that is
+            known, `[T - 1, B, P]`.
+    """
+
+    step_type: Any = ()
+    discount: Any = ()
+    reward: Any = ()
+    action: Any = ()
+    action_distribution: Any = ()
+    value: Any = ()
+    next_value: Any = ()
+    actor_loss: Any = ()
+    log_pi: Any = ()
+
+
+class SacLossInfo(NamedTuple):
+    """The terms of the loss, `[T, B]`, and where a summary is due what tells how it goes."""
+
+    critic: Any = ()
+    actor: Any = ()
+    alpha: Any = ()
+    td: Any = ()
+    entropy: Any = ()
+    temperature: Any = ()
+
+
+@configurable(
+    retired={
+        "env": "the trainer steps the environment; an algorithm is built from specs alone",
+        "checkpoint": "play and resume load the checkpoints of their root dir",
+        "reward_weights": "rewards are scalars here; combine them in an environment wrapper",
+        "repr_alg_ctor": "let the networks encode: see input_preprocessors",
+        "prior_actor_ctor": _NO_PART,
+        "target_kld_per_dim": _NO_PART,
+        "normalize_entropy_reward": "the temperature is learned; set target_entropy",
+        "parameter_reset_period": _NO_PART,
+        "reproduce_locomotion": "set target_entropy and the initializers of the networks",
+    }
+)
+class SacAlgorithm(Algorithm):
+    """Learn a random policy and the soft values of its actions.
+
+    Let the actor's distribution lie within the bounds of the action, as the paper does: set
+    `NormalProjectionNetwork` to `scale_distribution=True, state_dependent_std=True,
+    std_transform=alf.ops.clipped_exp`, or import `alf.examples.sac_conf`.
+
+    Args:
+        observation_spec: nest of specs.
+        action_spec: nest of specs; at most one is discrete (bounded integers of shape `()`).
+        reward_spec: a float32 scalar.
+        actor_network_cls: `(input_tensor_spec=, action_spec=)` -> network that gives a nest of
+            distributions; not used without continuous actions.
+        critic_network_cls: `(input_tensor_spec=)` -> network that gives `[B]` values of pairs of
+            observation and action; used where all actions are continuous.
+        q_network_cls: `(input_tensor_spec=, action_spec=)` -> network that gives `[B, n]` values
+            of a discrete action; its input is the observation, or the pair of the observation and
+            the continuous part.
+        epsilon_greedy: probability, in `[0, 1]`, with which `predict_step` samples the policy
+            instead of taking its mode; `None` takes `TrainerConfig.epsilon_greedy`.
+        use_entropy_reward: whether the entropy of later steps is part of the values.
+        calculate_priority: give priorities for replay, also where `TrainerConfig.priority_replay`
+            does not ask for them.
+        num_critic_replicas: how many critics are trained; the lowest is believed.
+        config: the `TrainerConfig`, or `None` outside training.
+        critic_loss_ctor: `(debug_summaries=)` -> loss of the values, such as `OneStepTDLoss`.
+        target_entropy: the entropy, in nats, to which the temperature brings the policy: a number,
+            a function of the part's spec, for an action of two parts a pair (discrete,
+            continuous), or `None` for defaults, see `Temperature`.
+        initial_log_alpha: logarithm of the temperature at the start.
+        max_log_alpha: its upper bound; `None` for none.
+        target_update_tau: share of the way that the target critics move, in `(0, 1]`.
+        target_update_period: updates between two moves.
+        dqda_clipping: the largest size of each element of the gradient that the values give an
+            action; `None` for no limit.
+        actor_optimizer: a spec from `alf.optimizers`.
+        critic_optimizer: likewise.
+        alpha_optimizer: likewise, for the temperature; `None` leaves it as it is.
+        debug_summaries: write summaries that only a developer needs.
+        name: prefix of summaries.
+
+    Raises:
+        ConfigError: the actor has a memory, or a parameter is out of its range.
+    """
+
+    def __init__(
+        self,
+        observation_spec: Any,
+        action_spec: Any,
+        reward_spec: TensorSpec | None = None,
+        actor_network_cls: Callable[..., Any] = ActorDistributionNetwork,
+        critic_network_cls: Callable[..., Any] = CriticNetwork,
+        q_network_cls: Callable[..., Any] = QNetwork,
+        epsilon_greedy: float | None = None,
+        use_entropy_reward: bool = True,
+        calculate_priority: bool = False,
+        num_critic_replicas: int = 2,
+        config: Any = None,
+        critic_loss_ctor: Callable[..., Any] = OneStepTDLoss,
+        target_entropy: float | Callable[..., float] | Sequence[float] | None = None,
+        initial_log_alpha: float = 0.0,
+        max_log_alpha: float | None = None,
+        target_update_tau: float = 0.05,
+        target_update_period: int = 1,
+        dqda_clipping: float | None = None,
+        actor_optimizer: Any = None,
+        critic_optimizer: Any = None,
+        alpha_optimizer: Any = None,
+        debug_summaries: bool = False,
+        name: str = "SacAlgorithm",
+    ):
+        super().__init__(
+            observation_spec=observation_spec,
+            action_spec=action_spec,
+            reward_spec=reward_spec,
+            config=config,
+            debug_summaries=debug_summaries,
+            name=name,
+        )
+        default_epsilon = 0.0 if config is None else config.epsilon_greedy
+        self._epsilon_greedy: float = default_epsilon if epsilon_greedy is None else epsilon_greedy
+        self._use_entropy_reward = use_entropy_reward
+        self._gives_priority = calculate_priority or (config is not None and config.priority_replay)
+        self._dqda_clipping = dqda_clipping
+        self._optimizer_specs = (actor_optimizer, critic_optimizer, alpha_optimizer)
+        self._parts = ActionParts(action_spec)
+        discrete, continuous = self._parts.discrete_spec, self._parts.continuous_spec
+        self._is_discrete = discrete is not None
+        self._offset = int(discrete.minimum) if discrete is not None else 0
+        self._actor_network: Network | None = None
+        if continuous is not None:
+            self._actor_network = _make_actor(actor_network_cls, observation_spec, continuous)
+        pair = observation_spec if continuous is None else (observation_spec, continuous)
+        arguments = {} if discrete is None else {"action_spec": discrete}
+        make_critic = critic_network_cls if discrete is None else q_network_cls
+        self._critics = make_parallel(
+            [make_critic(input_tensor_spec=pair, **arguments) for _ in range(num_critic_replicas)]
+        )
+        self._target_critics = make_target(self._critics)
+        self._target_updater = TargetUpdater(
+            self._critics, self._target_critics, target_update_tau, target_update_period
+        )
+        self._temperature = Temperature(
+            discrete, continuous, target_entropy, initial_log_alpha, max_log_alpha
+        )
+        self._critic_loss = critic_loss_ctor(debug_summaries=debug_summaries)
+
+    @property
+    def on_policy(self) -> bool:
+        """No: any experience will do."""
+        return False
+
+    def optimizers(self) -> dict[str, tuple[Any, list[nn.Parameter]]]:
+        """One each for the actor, the critics and the temperature, as far as they are given."""
+        modules = {
+            "actor": self._actor_network,
+            "critic": self._critics,
+            "alpha": self._temperature,
+        }
+        return {
+            name: (spec, list(module.parameters()))
+            for (name, module), spec in zip(modules.items(), self._optimizer_specs, strict=True)
+            if spec is not None and module is not None
+        }
+
+    def predict_step(self, inputs: TimeStep, state: Any) -> AlgStep:
+        """Take the mode of the policy, or a sample with probability `epsilon_greedy`."""
+        action, distribution = self._act(
+            inputs.observation, lambda dist: epsilon_greedy_sample(dist, self._epsilon_greedy)
+        )
+        return AlgStep(action, state, SacInfo(action=action, action_distribution=distribution))
+
+    def rollout_step(self, inputs: TimeStep, state: Any) -> AlgStep:
+        """Sample the policy."""
+        action, _ = self._act(inputs.observation, sample_action_distribution)
+        return AlgStep(action, state, SacInfo(action=action))
+
+    def batch_loss(self, inputs: TimeStep, rollout_info: SacInfo) -> tuple[LossInfo, SacInfo]:
+        """Each network at those rows alone where the loss needs it."""
+        now = map_structure(lambda x: x[:-1].flatten(0, 1), inputs.observation)
+        after = map_structure(lambda x: x[1:].flatten(0, 1), inputs.observation)
+        done = map_structure(lambda x: x[:-1].flatten(0, 1), rollout_info.action)
+        discrete, continuous = self._parts.split(done)
+        alpha = self._temperature.alpha()
+        next_value = self._next_value(after, alpha)
+        values = self._values(self._critics, now, continuous)
+        value = self._pick(values, discrete) if self._is_discrete else values
+        if self._actor_network is None:
+            actor_loss, log_pi = (), self._choice(_lowest(values.detach()))[1].unsqueeze(-1)
+        else:
+            actor_loss, log_pi = self._improve_actor(self._actor_network, now, alpha[-1])
+        sequence = (inputs.step_type.shape[0] - 1, inputs.step_type.shape[1])
+        info = SacInfo(
+            step_type=inputs.step_type,
+            discount=inputs.discount,
+            reward=inputs.reward,
+            action=rollout_info.action,
+            value=value.unflatten(0, sequence),
+            next_value=next_value.unflatten(0, sequence),
+            actor_loss=map_structure(lambda x: x.unflatten(0, sequence), actor_loss),
+            log_pi=log_pi.unflatten(0, sequence),
+        )
+        return self.calc_loss(info), info
+
+    def calc_loss(self, info: SacInfo) -> LossInfo:
+        """The sum of the losses of critics, actor and temperature, see `SacLossInfo`."""
+        critic = self._critic_loss(info, info.value, info.next_value)
+        alpha_loss = append_zeros(self._temperature.loss(info.log_pi))
+        loss = critic.loss + alpha_loss
+        actor_loss: Any = ()
+        if not isinstance(info.actor_loss, tuple):
+            actor_loss = append_zeros(info.actor_loss)
+            loss = loss + actor_loss
+        priority: Any = ()
+        if self._gives_priority:
+            error = self._critic_loss.td_error(info, info.value, info.next_value)
+            priority = sequence_priority(error, info.step_type)
+        extra = SacLossInfo(critic=critic.loss, actor=actor_loss, alpha=alpha_loss)
+        if summary.should_record_summaries():
+            extra = extra._replace(
+                td=critic.extra,
+                entropy=self._temperature.by_part(append_zeros(-info.log_pi)),
+                temperature=self._temperature.by_part(self._temperature.alpha()),
+            )
+        return LossInfo(loss=loss, extra=extra, priority=priority)
+
+    def after_update(self, inputs: TimeStep, info: Any) -> None:
+        """Move the target critics, and keep the temperature in its bound."""
+        self._target_updater.update()
+        self._temperature.clip()
+
+    def _act(self, observation: Any, choose: Callable[[Any], Any]) -> tuple[Any, Any]:
+        """An action that `choose` takes of the policy, and the policy."""
+        distribution = continuous = discrete = None
+        if self._actor_network is not None:
+            distribution, _ = self._actor_network(observation)
+            continuous = choose(distribution)
+        if not self._is_discrete:
+            return continuous, distribution
+        values = _lowest(self._values(self._critics, observation, continuous))
+        choice = Categorical(values / self._temperature.alpha()[0], self._offset)
+        discrete = choose(choice)
+        return self._parts.join(discrete, continuous), self._parts.join(choice, distribution)
+
+    def _values(self, critics: Network, observation: Any, continuous: Any) -> torch.Tensor:
+        """`[N, R]`, or `[N, R, n]` for the `n` choices of a discrete action."""
+        return critics(observation if continuous is None else (observation, continuous))[0]
+
+    def _pick(self, values: torch.Tensor, discrete: torch.Tensor) -> torch.Tensor:
+        """The values `[N, R]` of one choice."""
+        index = (discrete - self._offset).long().view(-1, 1, 1)
+        return values.gather(2, index.expand(-1, values.shape[1], 1)).squeeze(2)
+
+    def _choice(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The policy over choices that `values` `[N, n]` make best.
+
+        Returns:
+            Its probabilities `[N, n]` and the expectation of their logarithm `[N]`.
+        """
+        log_probs = (values / self._temperature.alpha()[0]).log_softmax(-1)
+        probs = log_probs.exp()
+        return probs, (probs * log_probs).sum(-1)
+
+    @torch.no_grad()
+    def _next_value(self, observation: Any, alpha: torch.Tensor) -> torch.Tensor:
+        """The soft value of the policy by the target critics, `[N]`."""
+        continuous: Any = None
+        bonuses: list[torch.Tensor] = []
+        if self._actor_network is not None:
+            distribution, _ = self._actor_network(observation)
+            continuous, log_pi = _sample_with_log_prob(distribution)
+            bonuses.append(-alpha[-1] * log_pi)
+        value = _lowest(self._values(self._target_critics, observation, continuous))
+        if self._is_discrete:
+            own = _lowest(self._values(self._critics, observation, continuous))
+            probs, log_pi = self._choice(own)
+            value = (probs * value).sum(-1)
+            bonuses.append(-alpha[0] * log_pi)
+        return sum(bonuses, value) if self._use_entropy_reward else value
+
+    def _improve_actor(
+        self, actor: Network, observation: Any, alpha: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The actor's loss `[N]`, and the log probabilities `[N, P]` without gradient.
+
+        The gradient of the values is taken at the action and goes on from there into the actor
+        alone, so that no gradient for the critics is computed.
+        """
+        distribution, _ = actor(observation)
+        action, log_pi = _sample_with_log_prob(distribution)
+        values = self._values(self._critics, observation, action)
+        lowest, at = values.detach().min(1, keepdim=True)
+        weight = torch.ones_like(lowest)
+        log_pis = [log_pi.detach()]
+        if self._is_discrete:
+            weight, choice_log_pi = self._choice(lowest)
+            log_pis.insert(0, choice_log_pi.squeeze(1))
+        leaves = flatten(action)
+        # The gradient of sum(weight * lowest): what is not the lowest has none.
+        weights = torch.zeros_like(values).scatter_(1, at, weight)
+        value = (weight * lowest).flatten(1).sum(-1)
+        loss = alpha * log_pi - value
+        for leaf, dqda in zip(leaves, torch.autograd.grad(values, leaves, weights), strict=True):
+            if self._dqda_clipping is not None:
+                dqda = dqda.clamp(-self._dqda_clipping, self._dqda_clipping)  # noqa: PLW2901
+            # 0 as it stands, so that the loss is that of the paper; its gradient is what counts.
+            loss = loss - (dqda * (leaf - leaf.detach())).view(leaf.shape[0], -1).sum(-1)
+        return loss, torch.stack(log_pis, -1)
+
+
+def _lowest(values: torch.Tensor) -> torch.Tensor:
+    """What the most sober replica says, `[N]` or `[N, n]`."""
+    return values.amin(1) if values.shape[1] > 1 else values.squeeze(1)
+
+
+def _make_actor(
+    actor_network_cls: Callable[..., Any], observation_spec: Any, action_spec: Any
+) -> Network:
+    actor = actor_network_cls(input_tensor_spec=observation_spec, action_spec=action_spec)
+    if actor.state_spec != ():
+        raise ConfigError(
+            f"{actor.name} has a memory ({actor.state_spec}), and SacAlgorithm learns from single "
+            f"steps: give it an actor network without one"
+        )
+    return actor
+
+
+def _sample_with_log_prob(nest: Any) -> tuple[Any, torch.Tensor]:
+    """An action of a nest of distributions, with gradient, and its log probability `[N]`."""
+    if isinstance(nest, Distribution):
+        return nest.rsample_with_log_prob()
+    pairs = [distribution.rsample_with_log_prob() for distribution in flatten(nest)]
+    actions, log_probs = zip(*pairs, strict=True)
+    return pack_sequence_as(nest, list(actions)), torch.stack(log_probs).sum(0)
