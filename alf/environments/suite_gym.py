@@ -276,7 +276,7 @@ def _install_hint(spec: EnvSpec) -> str:
     for word, install in (
         ("mujoco", "pip install 'alf[mujoco]'"),
         ("ale_py", "pip install 'alf[atari]'"),
-        ("box2d", "pip install 'gymnasium[box2d]'"),
+        ("box2d", "pip install 'alf[box2d]'"),
         ("toy_text", "pip install 'gymnasium[toy-text]'"),
     ):
         if word in entry:

@@ -1,4 +1,5 @@
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import gymnasium
@@ -48,15 +49,16 @@ class TestIds:
 
         assert 2 == caught.value.exit_code
 
-    def test_missing_extra(self):
-        """MuJoCo is registered but not installed: the extra is named."""
-        try:
-            import mujoco  # noqa: F401  # pyright: ignore[reportMissingImports]
-        except ModuleNotFoundError:
-            with pytest.raises(ConfigError, match=r"pip install 'alf\[mujoco\]'"):
-                suite_gym.load("HalfCheetah-v5")
-        else:
-            pytest.skip("mujoco is installed here")
+    @pytest.mark.parametrize(
+        ("package", "extra", "name"),
+        [("mujoco", "mujoco", "HalfCheetah-v5"), ("Box2D", "box2d", "LunarLander-v3")],
+    )
+    def test_missing_extra(self, package, extra, name):
+        """What is registered but needs a package that is not installed names the extra."""
+        if find_spec(package) is not None:
+            pytest.skip(f"{package} is installed here")
+        with pytest.raises(ConfigError, match=rf"pip install 'alf\[{extra}\]'"):
+            suite_gym.load(name)
 
     def test_wrong_argument(self):
         """An argument that the environment does not take is named."""
