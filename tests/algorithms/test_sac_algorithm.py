@@ -115,7 +115,7 @@ def chosen(choice):
     return SacInfo(action=torch.full((2, 1), choice))
 
 
-def draws(action_spec=BOX, size=4000, **arguments):
+def draws(action_spec: Any = BOX, size: int = 4000, **arguments: Any):
     """A sample of `size` equal transitions, for expectations over the policy's noise."""
     algorithm = make(action_spec, **arguments)
     inputs = TimeStep(
@@ -172,11 +172,11 @@ def test_the_lower_of_two_critics_is_believed():
     set_values(algorithm._target_critics, [0.0], [10.0], [0.0], [-5.0])
     # At observation 1 and action a these are a + 1 and 3 a + 1: the second is lower for a < 0.
     set_values(algorithm._critics, [1.0], [1.0], [3.0], [1.0])
-    actor = algorithm._actor_network
+    actor: Any = algorithm._actor_network
 
     for mean, slope in ((-50.0, 3.0), (50.0, 1.0)):
         actor.mean.data.fill_(mean)
-        actor.mean.grad = None
+        algorithm.zero_grad()
         _, info = algorithm.batch_loss(batch([1, 1], [0, 1]), moved())
         info.actor_loss.sum().backward()
 
@@ -196,7 +196,7 @@ def test_actor_loss_is_that_of_the_paper():
     _, info = algorithm.batch_loss(inputs, SacInfo(action=torch.zeros(2, 4000, 1)))
     info.actor_loss.mean().backward()
 
-    actor = algorithm._actor_network
+    actor: Any = algorithm._actor_network
     assert -2.838 == pytest.approx(info.actor_loss.mean().item(), abs=0.2)
     assert -3.0 == pytest.approx(actor.mean.grad.item(), abs=1e-4)
     assert -2.0 == pytest.approx(actor.log_std.grad.item(), abs=0.2)
