@@ -26,7 +26,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from alf.errors import CheckpointError
+from alf.errors import CheckpointError, TrainingError
 
 SCHEMA_VERSION = 1
 MODEL_FILE = "model.safetensors"
@@ -137,7 +137,7 @@ class CheckpointFolder:
                 file, by name.
 
         Raises:
-            CheckpointError: it cannot be written, e.g. because the disk is full. Earlier
+            TrainingError: it cannot be written, e.g. because the disk is full. Earlier
                 checkpoints stay as they are.
         """
         final = self.path / f"ckpt-{facts.iteration}"
@@ -368,9 +368,9 @@ def _writing(partial: Path) -> Iterator[None]:
     """Remove an unfinished folder after a failure, and say what to do about it."""
     try:
         yield
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+    except (OSError, RuntimeError, safetensors.SafetensorError, CheckpointError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise CheckpointError(
+        raise TrainingError(
             f"the checkpoint '{partial.parent}' could not be written: {error}. "
             f"Free some space or choose another --root_dir; earlier checkpoints are untouched"
         ) from error

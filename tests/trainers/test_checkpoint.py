@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from alf.errors import CheckpointError
+from alf.errors import CheckpointError, TrainingError
 from alf.trainers.checkpoint import (
     MODEL_FILE,
     TRAINER_FILE,
@@ -212,15 +212,21 @@ def test_checkpoint_moved_aside_comes_back(folder):
 def test_full_disk_keeps_the_earlier_checkpoint(folder):
     """A write that fails says so and leaves nothing behind."""
     save(folder, 1)
+
+    def fails(path: Path):
+        raise CheckpointError("no room for the replay buffer")
+
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
     try:
-        with pytest.raises(CheckpointError, match="could not be written"):
+        with pytest.raises(TrainingError, match="could not be written"):
             save(folder, 2, {"weight": torch.zeros(10_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, before)
+    with pytest.raises(TrainingError, match="no room"):
+        folder.save(CheckpointFacts(2, 2, None, 0), MODEL, STATE, fails)
 
     assert ["ckpt-1"] == [entry.name for entry in folder.path.iterdir()]
     assert MODEL.keys() == load_model(folder.open()).keys()
