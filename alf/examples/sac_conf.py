@@ -4,6 +4,14 @@ import alf
 from alf.algorithms.agent import Agent
 from alf.algorithms.sac_algorithm import SacAlgorithm
 
+optimizer = alf.optimizers.Adam(lr=3e-4)
+alf.config(
+    "SacAlgorithm",
+    actor_optimizer=optimizer,
+    critic_optimizer=optimizer,
+    alpha_optimizer=optimizer,
+    target_update_tau=0.005,
+)
 alf.config("Agent", rl_algorithm_cls=SacAlgorithm)
 
 # The whole distribution lies within the bounds of the action, and is as wide as the state asks for.
