@@ -131,7 +131,7 @@ def draw_cells(panel: Panel, fractions: NDArray[np.float64], cmap: str) -> None:
     else:
         rows = np.arange(plot.height) * height // plot.height
         columns = np.arange(plot.width) * width // plot.width
-        picture = colorize(fractions, cmap)[rows][:, columns]
+        picture = colorize(fractions, cmap)[:, columns][rows]  # the second copies whole rows
     panel.canvas.picture(plot.left, plot.top, picture)
 
 
