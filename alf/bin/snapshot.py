@@ -254,10 +254,15 @@ def _print_report(report: Report) -> None:
     if report.unproved:
         names = ", ".join(f"ckpt-{number}" for number in report.unproved)
         console.print(f"Without digests, so not checked: {names}.")
+    wrong = len(report.findings) or "nothing"
     console.print(
-        f"{report.snapshots} snapshots ({report.objects} objects) and {len(report.checkpoints)}"
-        f" checkpoints read: {len(report.findings) or 'nothing'} wrong."
+        f"Read: {_count(report.snapshots, 'snapshot')} ({_count(report.objects, 'object')}) and"
+        f" {_count(len(report.checkpoints), 'checkpoint')}; wrong: {wrong}."
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _restore(arguments: argparse.Namespace) -> int:
