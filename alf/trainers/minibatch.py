@@ -23,7 +23,7 @@ class MinibatchLearner(Learner):
     See `Learner` for the arguments.
 
     Raises:
-        ConfigError: the algorithm has a memory.
+        ConfigError: the algorithm has a memory, or unrolls are to be kept.
     """
 
     def __init__(
@@ -34,6 +34,12 @@ class MinibatchLearner(Learner):
         config: TrainerConfig,
     ):
         super().__init__(algorithm, observe, batch_size, config)
+        if not config.clear_replay_buffer:
+            raise ConfigError(
+                "TrainerConfig.clear_replay_buffer is False, and with "
+                "whole_replay_buffer_training each unroll is used in one iteration alone: set "
+                "whole_replay_buffer_training=False to keep experience in a replay buffer"
+            )
         if self._rollout.has_memory:
             raise ConfigError(
                 f"{type(algorithm).__name__} is trained on shuffled single steps, and its networks "

@@ -1,10 +1,12 @@
 """Epochs of minibatches: every step that counts is used once an epoch."""
 
+import pytest
 import torch
 
 from alf import summary
 from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import AlgStep, LossInfo, StepType, TimeStep
+from alf.errors import ConfigError
 from alf.optimizers import SGD
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 from alf.trainers.learners import make_learner
@@ -111,3 +113,9 @@ def test_one_summary_an_iteration():
         learn(Recorder(patience=3), num_updates_per_train_iter=9, mini_batch_size=5)
     assert scalars["batches"] in (3, 4)  # computed once more, to be summarised
     assert "train/loss" in scalars
+
+
+def test_unrolls_cannot_be_kept():
+    """A setting that would do nothing is refused, with the one that does it."""
+    with pytest.raises(ConfigError, match="whole_replay_buffer_training=False"):
+        learn(Recorder(), clear_replay_buffer=False)
