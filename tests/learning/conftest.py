@@ -54,6 +54,43 @@ class Identity(gymnasium.Env[Any, Any]):
         return np.array([self._shown], np.float32)
 
 
+class Aim(gymnasium.Env[Any, Any]):
+    """Choose the target that you see and meet its number, 8 times: the best return is 8.
+
+    One of three targets is shown as a one-hot vector, and where to hit it as a number in
+    `[-1, 1]`. The right choice gives 1 minus the squared distance of the amount from that number,
+    for target 1 from its negative; a wrong choice gives 0, however good the amount.
+    """
+
+    observation_space = spaces.Box(-1, 1, (4,), np.float32)
+
+    def __init__(self):
+        self.action_space = spaces.Dict(
+            choice=spaces.Discrete(3), amount=spaces.Box(-1, 1, (1,), np.float32)
+        )
+        self._target = 0
+        self._number = 0.0
+        self._t = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self._t = 0
+        return self._show(), {}
+
+    def step(self, action: Any) -> Any:
+        reward = 0.0
+        if action["choice"] == self._target:
+            wanted = -self._number if self._target == 1 else self._number
+            reward = 1.0 - float((action["amount"][0] - wanted) ** 2)
+        self._t += 1
+        return self._show(), reward, self._t == 8, False, {}
+
+    def _show(self) -> Any:
+        self._target = int(self.np_random.integers(3))
+        self._number = self.np_random.uniform(-1, 1)
+        return np.array([*np.eye(3)[self._target], self._number], np.float32)
+
+
 class Salary(gymnasium.Env[Any, Any]):
     """Reward 1 a step for 5 steps, whatever is done.
 
@@ -87,6 +124,7 @@ class Salary(gymnasium.Env[Any, Any]):
 WORLDS: dict[str, Callable[[], gymnasium.Env[Any, Any]]] = {
     "discrete identity": lambda: Identity(discrete=True),
     "continuous identity": lambda: Identity(discrete=False),
+    "aim": Aim,
     "salary to the end": lambda: Salary(ends=True),
     "salary to the limit": lambda: Salary(ends=False),
 }
