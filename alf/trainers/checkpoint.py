@@ -2,6 +2,7 @@
 
     ckpt-N/model.safetensors   parameters and buffers; all that play needs
     ckpt-N/trainer.pt          optimizers, counters, random states; loads with `weights_only=True`
+    ckpt-N/fingerprint.pt      what the policy answered to recorded inputs; loads likewise
     ckpt-N/replay.*            the replay buffer, where there is one; play never reads it
     ckpt-N/checkpoint.json     schema version, N, environment steps, snapshot id, digests
 
@@ -31,6 +32,7 @@ from alf.errors import CheckpointError, TrainingError
 SCHEMA_VERSION = 1
 MODEL_FILE = "model.safetensors"
 TRAINER_FILE = "trainer.pt"
+FINGERPRINT_FILE = "fingerprint.pt"
 INDEX_FILE = "checkpoint.json"
 _NAME = re.compile(r"ckpt-(\d+)")
 
@@ -126,6 +128,7 @@ class CheckpointFolder:
         model: Mapping[str, torch.Tensor],
         trainer_state: Mapping[str, Any],
         save_replay: Callable[[Path], Mapping[str, str]] = lambda folder: {},
+        fingerprint: Mapping[str, Any] | None = None,
     ) -> Checkpoint:
         """Write a checkpoint; one of the same iteration is replaced.
 
@@ -135,6 +138,7 @@ class CheckpointFolder:
             trainer_state: nested dicts and lists of tensors, numbers and strings.
             save_replay: writes the replay buffer into a folder and returns the SHA-256 of each
                 file, by name.
+            fingerprint: nested dicts and lists like `trainer_state`; `None` for none.
 
         Raises:
             TrainingError: it cannot be written, e.g. because the disk is full. Earlier
@@ -148,9 +152,11 @@ class CheckpointFolder:
             tensors = {k: v.detach().cpu().clone().contiguous() for k, v in model.items()}
             safetensors.torch.save_file(tensors, partial / MODEL_FILE)
             torch.save(dict(trainer_state), partial / TRAINER_FILE)
+            if fingerprint is not None:
+                torch.save(dict(fingerprint), partial / FINGERPRINT_FILE)
             # safetensors lets nobody but the owner read; colleagues shall be able to play.
             (partial / MODEL_FILE).chmod((partial / TRAINER_FILE).stat().st_mode)
-            digests = {name: _digest(partial / name) for name in (MODEL_FILE, TRAINER_FILE)}
+            digests = {file.name: _digest(file) for file in sorted(partial.iterdir())}
             index = {
                 "schema_version": SCHEMA_VERSION,
                 **asdict(facts),
@@ -231,13 +237,18 @@ def load_trainer_state(checkpoint: Checkpoint) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is missing, cut short or changed, or holds anything but data.
     """
-    path = _verified(checkpoint, TRAINER_FILE)
-    try:
-        return torch.load(path, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise CheckpointError(
-            f"'{path}' cannot be read: {error}. {_other(checkpoint.path)}"
-        ) from None
+    return _load_data(checkpoint, TRAINER_FILE)
+
+
+def load_fingerprint(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """What the policy answered when it was saved; `None` if that was not recorded.
+
+    Raises:
+        CheckpointError: the file is missing, cut short or changed, or holds anything but data.
+    """
+    if FINGERPRINT_FILE not in checkpoint.digests:
+        return None
+    return _load_data(checkpoint, FINGERPRINT_FILE)
 
 
 def restore_module(
@@ -294,6 +305,16 @@ def _read_index(path: Path) -> Checkpoint:
             f"open it with the code that made it (play --use_alf_snapshot)"
         )
     return checkpoint
+
+
+def _load_data(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
+    path = _verified(checkpoint, name)
+    try:
+        return torch.load(path, weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise CheckpointError(
+            f"'{path}' cannot be read: {error}. {_other(checkpoint.path)}"
+        ) from None
 
 
 def _verified(checkpoint: Checkpoint, name: str) -> Path:

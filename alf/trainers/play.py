@@ -17,9 +17,17 @@ from alf.player.episodes import Moment, episodes, evaluate_episodes
 from alf.player.results import EpisodeResult, mean_and_ci95
 from alf.player.show import show
 from alf.player.sinks import Sink
-from alf.trainers.checkpoint import Checkpoint, CheckpointFolder, load_model, restore_module
+from alf.trainers.checkpoint import (
+    Checkpoint,
+    CheckpointFolder,
+    load_fingerprint,
+    load_model,
+    restore_module,
+)
+from alf.trainers.fingerprint import Fingerprint, check_answers
 from alf.trainers.policy import Policy
 from alf.trainers.random_states import draw_seed, seed_everything
+from alf.trainers.verdict import Verdict
 
 Report = Callable[[str], None]
 
@@ -31,10 +39,12 @@ class SavedModel:
     Attributes:
         checkpoint: what the checkpoint says of itself.
         tensors: parameters and buffers by name.
+        fingerprint: what the policy answered when it was saved; `None` if that is not there.
     """
 
     checkpoint: Checkpoint
     tensors: dict[str, Any]
+    fingerprint: Fingerprint | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ class PlayResult:
         checkpoint_step: training iterations of the checkpoint.
         snapshot: id of the snapshot that made the checkpoint, or `None`.
         code: `"snapshot"` if this process runs a snapshot's code, else `"current"`.
+        fingerprint: whether the policy answers recorded inputs as it did when it was saved.
         episodes: results of the episodes that were played to their end.
         steps_per_s: environment steps a second, pictures and recordings included.
     """
@@ -52,6 +63,7 @@ class PlayResult:
     checkpoint_step: int
     snapshot: str | None
     code: str
+    fingerprint: Verdict
     episodes: Sequence[EpisodeResult]
     steps_per_s: float
 
@@ -71,7 +83,7 @@ class PlayResult:
             "checkpoint_step": self.checkpoint_step,
             "snapshot": self.snapshot,
             "code": self.code,
-            "fingerprint": "absent",
+            "fingerprint": self.fingerprint.word,
             "episodes": [episode.as_dict() for episode in self.episodes],
             "mean_return": self.mean_return,
             "ci95": self.ci95,
@@ -91,7 +103,9 @@ def open_model(root_dir: str | Path, checkpoint_step: int | str = "latest") -> S
     """
     wanted = None if checkpoint_step == "latest" else int(checkpoint_step)
     checkpoint = CheckpointFolder(root_dir).open(wanted)
-    return SavedModel(checkpoint, load_model(checkpoint))
+    recorded = load_fingerprint(checkpoint)
+    fingerprint = None if recorded is None else Fingerprint.from_dict(recorded)
+    return SavedModel(checkpoint, load_model(checkpoint), fingerprint)
 
 
 def play(
@@ -108,6 +122,7 @@ def play(
     selective: Callable[[str], bool] | None = None,
     ignored_parameter_prefixes: Sequence[str] = (),
     report: Report = logging.info,
+    on_verdict: Callable[[Verdict], None] | None = None,
 ) -> PlayResult:
     """Plays whole episodes with a checkpoint of a job, and says how they went.
 
@@ -129,6 +144,8 @@ def play(
             the episode is played once to see, and once more into the sinks if so.
         ignored_parameter_prefixes: names of parameters that begin so keep their first values.
         report: gets the lines that tell the user how it goes.
+        on_verdict: gets the verdict on the fingerprint before the first episode; `None` reports
+            it in one line.
 
     Raises:
         CheckpointError: there is no such checkpoint, it is damaged, or it does not fit the policy.
@@ -141,6 +158,11 @@ def play(
     restore_module(policy, saved.tensors, where, tuple(ignored_parameter_prefixes))
     seed = draw_seed() if seed is None else seed
     _report_start(report, Path(root_dir), checkpoint, seed)
+    verdict = check_answers(policy, env, saved.fingerprint)
+    if on_verdict is None:
+        report(f"proof     fingerprint {verdict.word}: {verdict.told}")
+    else:
+        on_verdict(verdict)
     policy.eval()
     seed_everything(seed)
     started = time.perf_counter()
@@ -161,7 +183,7 @@ def play(
     steps = sum(result.length for result in results)
     code = "snapshot" if os.environ.get("ALF_SNAPSHOT") else "current"
     played = PlayResult(
-        checkpoint.iteration, checkpoint.snapshot, code, tuple(results), steps / seconds
+        checkpoint.iteration, checkpoint.snapshot, code, verdict, tuple(results), steps / seconds
     )
     _report_end(report, played)
     return played

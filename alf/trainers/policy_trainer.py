@@ -24,6 +24,7 @@ from alf.trainers.checkpoint import (
     restore_module,
 )
 from alf.trainers.evaluation import Evaluator
+from alf.trainers.fingerprint import Fingerprinter
 from alf.trainers.learners import make_learner
 from alf.trainers.play import play
 from alf.trainers.policy import Policy
@@ -98,6 +99,7 @@ class Trainer:
             buffer_size=max(config.metric_min_buffer_size, env.batch_size),
         )
         self._learner = make_learner(self.policy.algorithm, self._observe, env.batch_size, config)
+        self._fingerprinter = Fingerprinter(config, seed)
         self._folder = CheckpointFolder(config.root_dir)
         self._log = RunLog(config.root_dir, config.summaries_flush_secs)
         self._total = config.num_iterations
@@ -186,8 +188,9 @@ class Trainer:
         return result
 
     def close(self) -> None:
-        """Flush the summaries; environments are closed by who made them."""
+        """Flush the summaries; the training environments are closed by who made them."""
         self._log.close()
+        self._fingerprinter.close()
 
     def _train_iter(self) -> None:
         number = self.iteration + 1
@@ -240,6 +243,7 @@ class Trainer:
             "transformer": flatten(self._transformer_state),
             "random": get_random_states(),
         }
+        fingerprint = self._fingerprinter.take(self.policy)
         checkpoint = self._folder.save(
             CheckpointFacts(
                 self.iteration, self.env_steps, self.snapshot, self._seed, self.average_return
@@ -247,6 +251,7 @@ class Trainer:
             self.policy.state_dict(),
             state,
             self._learner.save_replay,
+            None if fingerprint is None else fingerprint.as_dict(),
         )
         self._on_checkpoint(checkpoint)
         self._folder.prune(max(1, self._config.num_checkpoints))

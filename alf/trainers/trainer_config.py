@@ -68,6 +68,9 @@ class TrainerConfig:
         num_checkpoints: how many checkpoints to write, evenly spaced, and to keep: beyond that the
             oldest goes, never the newest or the best. The last iteration always writes one; 0
             writes only that.
+        fingerprint_steps: at each checkpoint so many steps of one seeded episode are recorded, in
+            an environment of their own, so that play can prove that it runs the policy as it was;
+            0 records none.
         evaluate: whether to evaluate the greedy policy while training.
         eval_interval: iterations between two evaluations.
         num_eval_episodes: episodes of one evaluation.
@@ -109,6 +112,7 @@ class TrainerConfig:
     replay_checkpoints: int = 2
 
     num_checkpoints: int = 10
+    fingerprint_steps: int = 64
     evaluate: bool = False
     eval_interval: int = 10
     num_eval_episodes: int = 10
@@ -128,7 +132,12 @@ class TrainerConfig:
         for name in (*positive, "num_eval_episodes", "num_eval_environments"):
             if getattr(self, name) < 1:
                 self._refuse(name, "a number of at least 1")
-        for name in ("num_env_steps", "num_checkpoints", "metric_min_buffer_size"):
+        for name in (
+            "num_env_steps",
+            "num_checkpoints",
+            "fingerprint_steps",
+            "metric_min_buffer_size",
+        ):
             if getattr(self, name) < 0:
                 self._refuse(name, "a number of at least 0")
         if not 0 <= self.epsilon_greedy <= 1:
