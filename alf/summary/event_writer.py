@@ -69,6 +69,14 @@ class EventWriter:
         self._write(event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"))
         self.flush()
 
+    def start_session(self, step: int) -> None:
+        """Say that a process begins at `step`: TensorBoard drops what earlier ones have from there.
+
+        Without it, a job that was killed and resumed would draw its last steps twice.
+        """
+        started = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        self._write(event_pb2.Event(wall_time=time.time(), step=step, session_log=started))
+
     def add_scalar(self, tag: str, value: float, step: int, walltime: float | None = None) -> None:
         """Write one number."""
         self._add(summary_pb2.Summary.Value(tag=tag, simple_value=value), step, walltime)

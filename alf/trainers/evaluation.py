@@ -48,7 +48,7 @@ class Evaluator:
             iteration: training iterations done, for the curves.
             env_steps: environment steps done, likewise.
         """
-        env, writer = self._opened()
+        env, writer = self._opened(iteration)
         policy.eval()
         try:
             results = evaluate_episodes(
@@ -78,13 +78,14 @@ class Evaluator:
         logging.info("Evaluation after %d iterations: average return %.2f", iteration, mean)
         return mean
 
-    def _opened(self) -> tuple[AlfEnvironment, EventWriter]:
+    def _opened(self, iteration: int) -> tuple[AlfEnvironment, EventWriter]:
         """Made at the first evaluation, so that a job that never gets there pays nothing."""
         if self._env is None or self._writer is None:
             self._env = create_environment(
                 for_evaluation=True, num_parallel_environments=self._num_environments
             )
             self._writer = summary.create_summary_writer(self._folder, self._flush_secs)
+            self._writer.start_session(iteration)
         return self._env, self._writer
 
     def __enter__(self) -> Self:

@@ -13,9 +13,15 @@ from alf import summary
 from alf.errors import TrainingError
 from alf.summary.event_writer import EventWriter
 
+METRICS_FILE = "metrics.jsonl"
+
 
 class RunLog:
     """Writes the summaries of a job; nothing is on disk before the first one.
+
+    An iteration has one line, however often the job was killed: what an earlier process wrote of
+    iterations that are about to be repeated goes, training and evaluation alike, and so do its
+    unfinished files. In TensorBoard their points are replaced.
 
     Args:
         root_dir: the job's folder; files go into its `train` folder.
@@ -24,21 +30,31 @@ class RunLog:
 
     def __init__(self, root_dir: str | Path, flush_secs: float):
         self._folder = Path(root_dir) / "train"
+        self._evaluations = Path(root_dir) / "eval" / METRICS_FILE
         self._flush_secs = flush_secs
-        self._metrics = self._folder / "metrics.jsonl"
+        self._metrics = self._folder / METRICS_FILE
+        self._first: int | None = None  # iteration of this process
 
     @cached_property
     def _writer(self) -> EventWriter:
-        return summary.create_summary_writer(self._folder, self._flush_secs)
+        writer = summary.create_summary_writer(self._folder, self._flush_secs)
+        writer.start_session(self._first or 1)
+        return writer
 
     def rewind(self, iteration: int) -> None:
-        """Forget the metrics of later iterations, which a resumed job is about to repeat."""
-        if not self._metrics.exists():
-            return
-        kept = [
-            line for line in self._metrics.read_text().splitlines() if _is_upto(line, iteration)
-        ]
-        _write_whole(self._metrics, "".join(line + "\n" for line in kept))
+        """Forget the metrics of later iterations, which a resumed job is about to repeat.
+
+        The first `iteration` does it by itself: a job that was killed before its first checkpoint
+        begins anew, and is not told to go on from anywhere.
+        """
+        self._first = iteration + 1
+        for path in (self._metrics, self._evaluations):
+            for left in path.parent.glob(".*.partial-*"):
+                left.unlink()
+            if path.exists():
+                lines = path.read_text().splitlines()
+                kept = [line for line in lines if _is_upto(line, iteration)]
+                _write_whole(path, "".join(line + "\n" for line in kept))
 
     @contextmanager
     def iteration(self, number: int, record: bool, facts: Mapping[str, Any]) -> Iterator[None]:
@@ -50,6 +66,9 @@ class RunLog:
             facts: filled by the caller before the end; these go first in the line.
         """
         summary.set_global_counter(number)
+        if self._first is None:
+            with self._writing():
+                self.rewind(number - 1)
         if not record:
             with summary.record_if(False):
                 yield

@@ -172,6 +172,8 @@ class TrainJob:
         self._open.enter_context(snapshot.hold_root_dir(self._root_dir))
         for left in self._folder.clean_up():
             logging.info("Cleaned up '%s', which a killed job left.", left)
+        for half_written in self._root_dir.glob(f".{CONFIG_FILE}.*"):
+            half_written.unlink()
 
     def _record_conf(self, overrides: Mapping[str, Override], source: str) -> None:
         """Write what this job runs; say so where the root dir held another conf."""

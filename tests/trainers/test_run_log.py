@@ -5,6 +5,7 @@ import resource
 import signal
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from alf import summary
 from alf.errors import TrainingError
@@ -61,6 +62,41 @@ def test_rewind_forgets_what_is_about_to_be_repeated(tmp_path):
     RunLog(tmp_path, 1).rewind(2)
 
     assert [{"iteration": 1}, {"iteration": 2}] == lines(tmp_path)
+
+
+def test_a_job_that_begins_anew_has_one_line_an_iteration(tmp_path):
+    """One that was killed before its first checkpoint repeats its steps, and evaluations too."""
+    for folder in ("train", "eval"):
+        (tmp_path / folder).mkdir()
+        left = '{"iteration": 1, "old": 1}\n{"iteration": 2, "old": 1}\n'
+        (tmp_path / folder / "metrics.jsonl").write_text(left)
+        (tmp_path / folder / ".metrics.jsonl.partial-1").write_text("half")
+
+    log = RunLog(tmp_path, 1)
+    for number in (1, 2):
+        with log.iteration(number, record=number == 2, facts={}):
+            pass
+    log.close()
+
+    assert [{"iteration": 2}] == lines(tmp_path)
+    assert "" == (tmp_path / "eval" / "metrics.jsonl").read_text()
+    assert [] == list(tmp_path.glob("*/.*"))
+
+
+def test_tensorboard_draws_repeated_steps_once(tmp_path):
+    """The points of a killed job from where the next one begins are replaced by its own."""
+    for name, numbers in (("killed", range(1, 7)), ("resumed", range(4, 9))):
+        log = RunLog(tmp_path, 1)
+        log.rewind(numbers[0] - 1)
+        for number in numbers:
+            with log.iteration(number, record=True, facts={}):
+                summary.scalar(name, number)
+                summary.scalar("loss", number)
+        log.close()
+
+    seen = EventAccumulator(str(tmp_path / "train")).Reload()
+    assert [*range(1, 9)] == [event.step for event in seen.Scalars("loss")]
+    assert [1, 2, 3] == [event.step for event in seen.Scalars("killed")]
 
 
 def test_full_disk_says_what_to_do(tmp_path):
