@@ -20,7 +20,7 @@ from alf.data_structures import AlgStep, TimeStep
 from alf.distributions import to_params
 from alf.environments.alf_environment import AlfEnvironment
 from alf.environments.creation import create_environment
-from alf.nest import flatten, map_structure, map_structure_with_path, pack_sequence_as
+from alf.nest import flatten, map_structure_with_path, pack_sequence_as
 from alf.summary import render
 from alf.trainers.policy import Policy
 from alf.trainers.random_states import get_random_states, seed_everything, set_random_states

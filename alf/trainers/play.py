@@ -25,6 +25,7 @@ from alf.trainers.checkpoint import (
     restore_module,
 )
 from alf.trainers.fingerprint import Fingerprint, check_answers
+from alf.trainers.old_model import describe_changes, with_its_code
 from alf.trainers.policy import Policy
 from alf.trainers.random_states import draw_seed, seed_everything
 from alf.trainers.verdict import Verdict
@@ -122,7 +123,6 @@ def play(
     selective: Callable[[str], bool] | None = None,
     ignored_parameter_prefixes: Sequence[str] = (),
     report: Report = logging.info,
-    on_verdict: Callable[[Verdict], None] | None = None,
 ) -> PlayResult:
     """Plays whole episodes with a checkpoint of a job, and says how they went.
 
@@ -144,8 +144,6 @@ def play(
             the episode is played once to see, and once more into the sinks if so.
         ignored_parameter_prefixes: names of parameters that begin so keep their first values.
         report: gets the lines that tell the user how it goes.
-        on_verdict: gets the verdict on the fingerprint before the first episode; `None` reports
-            it in one line.
 
     Raises:
         CheckpointError: there is no such checkpoint, it is damaged, or it does not fit the policy.
@@ -159,10 +157,7 @@ def play(
     seed = draw_seed() if seed is None else seed
     _report_start(report, Path(root_dir), checkpoint, seed)
     verdict = check_answers(policy, env, saved.fingerprint)
-    if on_verdict is None:
-        report(f"proof     fingerprint {verdict.word}: {verdict.told}")
-    else:
-        on_verdict(verdict)
+    _report_proof(report, Path(root_dir), checkpoint, verdict)
     policy.eval()
     seed_everything(seed)
     started = time.perf_counter()
@@ -284,6 +279,15 @@ def _report_start(report: Report, root_dir: Path, checkpoint: Checkpoint, seed: 
     )
     report(f"code      {whose}, from {package}")
     report(f"seed      {seed}")
+
+
+def _report_proof(report: Report, root_dir: Path, checkpoint: Checkpoint, verdict: Verdict) -> None:
+    report(f"proof     fingerprint {verdict.word}: {verdict.told}")
+    if verdict.word != "differs" or checkpoint.snapshot is None or os.environ.get("ALF_SNAPSHOT"):
+        return
+    for line in describe_changes(root_dir, checkpoint.snapshot):
+        report(line)
+    report(f"as then   {with_its_code(root_dir, checkpoint.iteration)}")
 
 
 def _report_end(report: Report, result: PlayResult) -> None:

@@ -18,6 +18,7 @@ from alf.errors import AlfError, EnvError, RenderError
 from alf.player.sinks import Sink, open_sinks
 from alf.summary import render
 from alf.trainers.checkpoint import Checkpoint
+from alf.trainers.old_model import describe_changes, with_its_code
 from alf.trainers.play import PlayResult, open_model, play, write_report
 from alf.trainers.policy import Policy
 from alf.trainers.random_states import draw_seed, seed_everything
@@ -137,10 +138,12 @@ class PlayJob:
             isinstance(error, AlfError) and self._overridden
         ):
             return False
+        step = None if self.checkpoint_step == "latest" else int(self.checkpoint_step)
+        changed = "\n".join(describe_changes(self.root_dir, snapshot))
         raise OldModelError(
-            f"{_told(error)}\n\n"
+            f"{_told(error)}\n\n{changed}\n"
             f"This model was trained by snapshot {snapshot}; play it with its own code:\n"
-            f"  alf play --root_dir {self.root_dir} --use_alf_snapshot\n"
+            f"  {with_its_code(self.root_dir, step)}\n"
             "(--debug shows the whole traceback.)"
         ) from error
 

@@ -5,32 +5,70 @@ from dataclasses import dataclass
 from typing import Any
 
 from alf._config import configurable
+from alf._config.settled import Settled, no_matter, settled
 from alf.errors import ConfigError
 
-_RETIRED = {
-    "ml_type": "this framework trains by reinforcement only",
-    "async_unroll": "the rollout runs in the training process",
-    "max_unroll_length": "set TrainerConfig.unroll_length",
-    "unroll_queue_size": "the rollout runs in the training process",
-    "unroll_step_interval": "the rollout runs in the training process",
-    "unroll_parameter_update_period": "the rollout runs in the training process",
-    "async_eval": "evaluation runs between two iterations, on environments of its own",
-    "confirm_checkpoint_upon_crash": "no question is asked; a stopped job saves a checkpoint",
-    "no_thread_env_for_conf": "environments are made once, when training starts",
-    "mask_out_loss_for_last_step": "the action at the end of an episode never counts",
-    "code_snapshots": "the whole code is captured; see `alf snapshot show`",
-    "profiling": "run the command under a profiler such as py-spy",
-    "visualize_alf_tree": "print the algorithm: it is a torch module",
-    "summary_max_queue": "set TrainerConfig.summaries_flush_secs",
+_HERE = "the rollout runs in the training process"
+
+_SETTLED = {
+    "ml_type": Settled("rl", "this framework trains by reinforcement only"),
+    "async_unroll": Settled(False, _HERE),
+    "max_unroll_length": no_matter(0),  # of asynchronous unrolls, like the next three
+    "unroll_queue_size": no_matter(200),
+    "unroll_step_interval": no_matter(0),
+    "unroll_parameter_update_period": no_matter(10),
+    "use_root_inputs_for_after_train_iter": Settled(
+        True, "after_train_iter is given the time steps of the unroll"
+    ),
+    "use_rollout_state": no_matter(False),  # only algorithms without memory use a replay buffer
+    "temporally_independent_train_step": no_matter(None),  # so whenever there is no memory
+    "mask_out_loss_for_last_step": Settled(
+        True, "the action at the end of an episode never counts"
+    ),
+    "sync_progress_to_envs": Settled(
+        False, "environments know no progress; give schedulers to what runs in this process"
+    ),
+    "confirm_checkpoint_upon_crash": no_matter(True),  # nothing is asked
+    "no_thread_env_for_conf": no_matter(False),
+    "eval_uncertainty": Settled(False, "play reports confidence intervals: see --report_file"),
+    "async_eval": no_matter(True),  # evaluation runs between two iterations
+    "ddp_paras_check_interval": no_matter(0),  # there is one process
+    "update_counter_every_mini_batch": Settled(
+        False, "the global counter counts training iterations"
+    ),
+    "summary_max_queue": no_matter(10),  # summaries_flush_secs alone says when they are written
+    "profiling": Settled(False, "run the command under a profiler such as py-spy"),
+    "enable_amp": Settled(False, "networks compute in float32"),
+    "code_snapshots": Settled(None, "the whole code is captured; see `alf snapshot show`"),
+    "summarize_gradient_noise_scale": Settled(
+        False, "summarize_grads_and_vars writes histograms of the gradients"
+    ),
+    "summarize_output": Settled(
+        False, "set debug_summaries and summarize_action_distributions instead"
+    ),
+    "offline_buffer_dir": Settled(None, "experience comes from the environments alone"),
+    "offline_buffer_length": no_matter(None),  # of an offline buffer, like the next two
+    "rl_train_after_update_steps": no_matter(0),
+    "rl_train_every_update_steps": no_matter(1),
+    "empty_cache": no_matter(False),  # memory is allocated once and used again
+    "normalize_importance_weights_by_max": Settled(
+        True, "the largest importance weight of a batch is 1; leave it out"
+    ),
+    "visualize_alf_tree": Settled(False, "print the algorithm: it is a torch module"),
 }
 
 
-@configurable(retired=_RETIRED)
+@configurable
+@settled(**_SETTLED)
 @dataclass(frozen=True, kw_only=True)
 class TrainerConfig:
     """Settings of a training job.
 
     How long: training stops at `num_iterations`, or at `num_env_steps` where that is above 0.
+
+    Some parameters that are not listed here are known to confs (`async_unroll`, `enable_amp`, ...).
+    They may be given the value that says what happens here anyway; another is an error that tells
+    what to do instead.
 
     Attributes:
         root_dir: the job's folder.
@@ -42,7 +80,7 @@ class TrainerConfig:
             what the environment gives; `None` for none.
         random_seed: seed of everything random; `None` draws one, which is reported and recorded.
 
-        num_iterations: total of training iterations, above 0.
+        num_iterations: total of training iterations, above 0; may be 0 with `num_env_steps`.
         num_env_steps: total of environment steps over all environments; 0 leaves it to
             `num_iterations`.
         unroll_length: environment steps of each environment an iteration, above 0.
@@ -73,11 +111,15 @@ class TrainerConfig:
             0 records none.
         evaluate: whether to evaluate the greedy policy while training.
         eval_interval: iterations between two evaluations.
+        num_evals: how many evaluations, evenly over `num_iterations`; replaces `eval_interval`
+            unless it is `None`.
         num_eval_episodes: episodes of one evaluation.
         num_eval_environments: environments that evaluation steps at once.
         epsilon_greedy: probability of a sampled action in play and evaluation, in `[0, 1]`.
 
         summary_interval: iterations between two summaries.
+        num_summaries: how many summaries, evenly over `num_iterations`; replaces
+            `summary_interval` unless it is `None`.
         summarize_first_interval: also summarise each of the first `summary_interval` iterations.
         summaries_flush_secs: at most so many seconds until TensorBoard can see a summary.
         metric_min_buffer_size: average return and length run over at least so many episodes.
@@ -115,11 +157,13 @@ class TrainerConfig:
     fingerprint_steps: int = 64
     evaluate: bool = False
     eval_interval: int = 10
+    num_evals: int | None = None
     num_eval_episodes: int = 10
     num_eval_environments: int = 1
     epsilon_greedy: float = 0.0
 
     summary_interval: int = 50
+    num_summaries: int | None = None
     summarize_first_interval: bool = True
     summaries_flush_secs: int = 1
     metric_min_buffer_size: int = 10
@@ -128,7 +172,11 @@ class TrainerConfig:
     summarize_action_distributions: bool = False
 
     def __post_init__(self) -> None:
-        positive = ("num_iterations", "unroll_length", "eval_interval", "summary_interval")
+        self._spread("num_evals", "eval_interval")
+        self._spread("num_summaries", "summary_interval")
+        positive = ("unroll_length", "eval_interval", "summary_interval")
+        if not self.num_env_steps:
+            positive = ("num_iterations", *positive)
         for name in (*positive, "num_eval_episodes", "num_eval_environments"):
             if getattr(self, name) < 1:
                 self._refuse(name, "a number of at least 1")
@@ -148,6 +196,20 @@ class TrainerConfig:
                 "  alf.config('TrainerConfig', algorithm_ctor=functools.partial(\n"
                 "      ActorCriticAlgorithm, optimizer=alf.optimizers.Adam(lr=1e-3)))"
             )
+
+    def _spread(self, count_name: str, interval_name: str) -> None:
+        """Let a number of events over the whole training say how many iterations lie between."""
+        count = getattr(self, count_name)
+        if count is None:
+            return
+        if count < 1:
+            self._refuse(count_name, f"a number of at least 1, or {interval_name}")
+        if self.num_env_steps:
+            raise ConfigError(
+                f"TrainerConfig.{count_name} is {count!r}, and num_env_steps does not say how many "
+                f"iterations there will be: set {interval_name}"
+            )
+        object.__setattr__(self, interval_name, max(1, self.num_iterations // count))
 
     def _refuse(self, name: str, wanted: str) -> None:
         raise ConfigError(f"TrainerConfig.{name} is {getattr(self, name)!r}: give {wanted}")
