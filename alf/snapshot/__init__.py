@@ -14,17 +14,20 @@ from alf.snapshot.exclusions import Limits
 from alf.snapshot.launch import Proof, prove, run_with_snapshot
 from alf.snapshot.lock import hold_root_dir
 from alf.snapshot.records import LeftOut, Package, Snapshot
+from alf.snapshot.relevant import Changed, changed_since
 from alf.snapshot.store import Store
 from alf.snapshot.taking import describe, take
 from alf.snapshot.working_copy import copied_entry, edited_files, is_copy_of
 
 __all__ = [
+    "Changed",
     "LeftOut",
     "Limits",
     "Package",
     "Proof",
     "Snapshot",
     "Store",
+    "changed_since",
     "copy_holds",
     "describe",
     "edited",
