@@ -3,7 +3,8 @@
 The pack format is https://git-scm.com/docs/gitformat-pack. It is written here and not by a library,
 because a snapshot needs three things together: a low zlib level (level 1 takes a third of the time
 for a tenth more bytes), a flush to the disk before anything refers to the objects, and the index
-last, since git sees no pack without one.
+last, since git sees no pack without one. A few small objects, which an index would outweigh, can
+go to files of their own instead.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import struct
 import tempfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, Self
 
 COMMIT, TREE, BLOB = 1, 2, 3
 _TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob"}
@@ -69,6 +70,22 @@ def write_file(path: Path, data: bytes, *, aside: Path, sync: bool = True) -> No
         sync_folder(path.parent)
 
 
+class ObjectWriter(Protocol):
+    """Takes objects; they are part of the repository after `finish`."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def add(self, kind: int, data: bytes, oid: bytes | None = None) -> bytes:
+        """Adds an object, once; returns its name, 20 bytes."""
+        ...
+
+    def finish(self) -> None:
+        """Makes all objects visible."""
+        ...
+
+
 class PackWriter:
     """Collects objects in a temporary file; `finish` makes them part of the repository.
 
@@ -88,7 +105,7 @@ class PackWriter:
         self._file: BinaryIO = os.fdopen(handle, "w+b")
         self._file.write(bytes(12))  # the header, written when the count is known
 
-    def __enter__(self) -> "PackWriter":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -149,6 +166,49 @@ class PackWriter:
         while chunk := self._file.read(_CHUNK):
             digest.update(chunk)
         return digest.digest()
+
+
+class LooseWriter:
+    """Collects a few objects; `finish` writes each to a file of its own, in the order given.
+
+    So an object must be added after those that it refers to: who is killed in between then leaves
+    no object that lacks another.
+
+    Args:
+        objects: the folder `objects` of the repository.
+    """
+
+    def __init__(self, objects: Path):
+        self._objects = objects
+        self._entries: dict[bytes, bytes] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._entries.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, kind: int, data: bytes, oid: bytes | None = None) -> bytes:
+        """Adds an object, once; arguments and result as for `PackWriter.add`."""
+        oid = object_id(kind, data) if oid is None else oid
+        self._entries.setdefault(oid, b"%s %d\0" % (_TYPE_NAMES[kind], len(data)) + data)
+        return oid
+
+    def finish(self) -> None:
+        """Writes and flushes them.
+
+        Raises:
+            OSError: the disk is full or cannot be written.
+        """
+        for oid, data in self._entries.items():
+            path = self._objects / oid.hex()[:2] / oid.hex()[2:]
+            if not path.exists():
+                path.parent.mkdir(exist_ok=True)
+                write_file(path, zlib.compress(data, 9), aside=self._objects / "pack")
+        self._entries.clear()
 
 
 def remove_leftovers(folder: Path) -> None:

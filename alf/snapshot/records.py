@@ -86,6 +86,28 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """A snapshot in the store, without its content.
+
+    Attributes:
+        id: 12 hexadecimal digits.
+        commit: all 40 of them.
+        tree: the id of its tree, 40 hexadecimal digits.
+        parent: the commit of the snapshot before it, or None for the first.
+        time: ISO 8601, UTC.
+        start: what was particular to this job start (`seconds`, `command`, `seed`, `warnings`,
+            ...).
+    """
+
+    id: str
+    commit: str
+    tree: str
+    parent: str | None
+    time: str
+    start: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """`snapshot.json`: what does not change while neither code nor surroundings change.
 

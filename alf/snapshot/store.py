@@ -1,57 +1,69 @@
 """`snapshots.git`: every snapshot of a root dir, in a bare git repository that stock git reads.
 
 One commit a snapshot, on the branch `main`; one tag `ckpt-N` a checkpoint. Objects are written
-first and
-flushed, then the branch is moved by a rename: whoever is killed in between leaves the earlier
-snapshots whole and an unreferenced pack at most. No git binary is used.
+first and flushed, then the branch is moved by a rename: whoever is killed in between leaves the
+earlier snapshots whole and an unreferenced pack at most. No git binary is used.
 """
 
 import json
 import os
 import re
-import shutil
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from dulwich.errors import ChecksumMismatch, ObjectFormatException
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Commit, ObjectID, Tree
-from dulwich.refs import DiskRefsContainer
 
 from alf.errors import SnapshotError
 from alf.snapshot.exclusions import STORE_NAME, is_safe_name
 from alf.snapshot.pack import (
     BLOB,
     COMMIT,
-    TREE,
+    LooseWriter,
+    ObjectWriter,
     PackWriter,
     object_id,
     remove_leftovers,
-    sync_folder,
-    write_file,
 )
-from alf.snapshot.records import Manifest
+from alf.snapshot.records import Entry, Manifest
+from alf.snapshot.repository import (
+    MAIN,
+    References,
+    borrows_from,
+    cannot_write,
+    create_repository,
+)
+from alf.snapshot.trees import (
+    EXECUTABLE_MODE,
+    FILE_MODE,
+    FOLDER_MODE,
+    MANIFEST_NAME,
+    Blob,
+    changes,
+    write_trees,
+)
 
-FILE_MODE = 0o100644
-EXECUTABLE_MODE = 0o100755
-_FOLDER_MODE = 0o040000
+__all__ = [
+    "EXECUTABLE_MODE",
+    "FILE_MODE",
+    "ID_LENGTH",
+    "MANIFEST_NAME",
+    "Blob",
+    "Entry",
+    "Store",
+    "cannot_write",
+    "changes",
+    "now",
+]
 
-MANIFEST_NAME = "snapshot.json"
 ID_LENGTH = 12
-_MAIN = "refs/heads/main"
-_CHECKPOINT_TAG = "refs/tags/ckpt-"
 _AUTHOR = b"alf <alf@localhost>"
-_CONFIG = """[core]
-\trepositoryformatversion = 0
-\tfilemode = true
-\tbare = true
-"""
 # What reading a damaged pack can raise.
 _DAMAGE = (
     ObjectFormatException,
@@ -63,48 +75,22 @@ _DAMAGE = (
 )
 
 
-@dataclass(frozen=True)
-class Blob:
-    """A file in a snapshot: `id` is 40 hexadecimal digits, `mode` one of git's two file modes."""
-
-    id: str
-    mode: int
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A snapshot in the store, without its content.
-
-    Attributes:
-        id: 12 hexadecimal digits.
-        commit: all 40 of them.
-        tree: the id of its tree, 40 hexadecimal digits.
-        parent: the commit of the snapshot before it, or None for the first.
-        time: ISO 8601, UTC.
-        start: what was particular to this job start (`seconds`, `command`, `seed`, `warnings`,
-            ...).
-    """
-
-    id: str
-    commit: str
-    tree: str
-    parent: str | None
-    time: str
-    start: Mapping[str, Any]
-
-
 class Store:
     """The snapshots of one root dir. Use as a context manager, or call `close`.
 
     Args:
         root_dir: the job's folder.
         create: make the store where there is none.
+        shared: a root dir whose store a new one is to borrow from, or None.
 
     Raises:
-        SnapshotError: there is no store and `create` is false, or it cannot be made.
+        SnapshotError: there is no store and `create` is false, or it cannot be made, or the store
+            that it borrows from is not there.
     """
 
-    def __init__(self, root_dir: Path | str, *, create: bool = False):
+    def __init__(
+        self, root_dir: Path | str, *, create: bool = False, shared: Path | str | None = None
+    ):
         self.root_dir = Path(root_dir)
         self.path = self.root_dir / STORE_NAME
         if not (self.path / "HEAD").is_file():
@@ -113,9 +99,10 @@ class Store:
                     f"There are no snapshots in '{self.root_dir}': '{self.path}' is not there. Give"
                     " the root dir of a job that was trained without --nostore_snapshot."
                 )
-            self._create()
+            create_repository(self.path, None if shared is None else Path(shared) / STORE_NAME)
+        self._borrowed = borrows_from(self.path)
         self._objects = DiskObjectStore(str(self.path / "objects"))
-        self._refs = DiskRefsContainer(str(self.path))
+        self._refs = References(self.path)
 
     def __enter__(self) -> "Store":
         return self
@@ -128,29 +115,16 @@ class Store:
     ) -> None:
         self.close()
 
+    @property
+    def shared(self) -> Path | None:
+        """The root dir, as that of a search, whose store this one borrows from; or None."""
+        return next((p.parent for p in self._borrowed if p.name == STORE_NAME), None)
+
     def close(self) -> None:
         """Closes the files that are open for reading."""
         self._objects.close()
 
     # Writing
-
-    def _create(self) -> None:
-        aside = self.root_dir / f".{STORE_NAME}.{os.getpid()}"
-        try:
-            self.root_dir.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(aside, ignore_errors=True)
-            for folder in ("objects/pack", "objects/info", "refs/heads", "refs/tags"):
-                (aside / folder).mkdir(parents=True)
-            (aside / "config").write_text(_CONFIG, encoding="ascii", newline="\n")
-            (aside / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii", newline="\n")
-            if self.path.is_dir() and not any(self.path.iterdir()):
-                self.path.rmdir()
-            aside.rename(self.path)
-            sync_folder(self.root_dir)
-        except OSError as error:
-            shutil.rmtree(aside, ignore_errors=True)
-            if not (self.path / "HEAD").is_file():  # else another job was quicker, which is fine
-                cannot_write(self.path, error)
 
     def has(self, blob_id: str) -> bool:
         """Whether an object of this name (40 hexadecimal digits) is stored."""
@@ -158,17 +132,24 @@ class Store:
 
     def pack_writer(self) -> PackWriter:
         """A writer for new objects; what killed writers left is removed first."""
+        return PackWriter(self._without_leftovers())
+
+    def loose_writer(self) -> LooseWriter:
+        """The same for a few small objects."""
+        return LooseWriter(self._without_leftovers().parent)
+
+    def _without_leftovers(self) -> Path:
         folder = self.path / "objects" / "pack"
         remove_leftovers(folder)
         remove_leftovers(self.path)
-        return PackWriter(folder)
+        return folder
 
     def commit(
         self,
         files: Mapping[str, Blob],
         summary: str,
         start: Mapping[str, Any],
-        pack: PackWriter,
+        pack: ObjectWriter,
         parent: str | None,
         seconds: int,
     ) -> str:
@@ -186,7 +167,7 @@ class Store:
             The name of the commit, 40 hexadecimal digits.
         """
         commit = Commit()
-        commit.tree = ObjectID(self._write_tree(_nested(files), pack).encode("ascii"))
+        commit.tree = ObjectID(write_trees(files, pack, self.has).encode("ascii"))
         commit.parents = [ObjectID(parent.encode("ascii"))] if parent else []
         commit.author = commit.committer = _AUTHOR
         commit.author_time = commit.commit_time = seconds
@@ -197,31 +178,19 @@ class Store:
         pack.finish()
         return name
 
-    def _write_tree(self, level: "_Level", pack: PackWriter) -> str:
-        tree = Tree()
-        for name, item in level.items():
-            if isinstance(item, Blob):
-                tree.add(os.fsencode(name), item.mode, ObjectID(item.id.encode("ascii")))
-            else:
-                child = self._write_tree(item, pack)
-                tree.add(os.fsencode(name), _FOLDER_MODE, ObjectID(child.encode("ascii")))
-        data = tree.as_raw_string()
-        name = tree.id.decode("ascii")
-        if not self.has(name):
-            pack.add(TREE, data, bytes.fromhex(name))
-        return name
-
     def move_main(self, commit: str) -> None:
         """Makes a commit the newest snapshot."""
-        self._write_ref(_MAIN, commit)
+        self._refs.write(MAIN, commit)
 
     def tag_checkpoint(self, snapshot: str, number: int) -> None:
-        """Notes which snapshot made checkpoint `ckpt-<number>`; a later one takes over.
+        """Notes which snapshot made checkpoint `ckpt-<number>`.
+
+        A later one takes over; the earlier one stays below `refs/old/`.
 
         Raises:
             SnapshotError: there is no such snapshot, or the store cannot be written.
         """
-        self._write_ref(f"{_CHECKPOINT_TAG}{number}", self.resolve(snapshot).commit)
+        self._refs.tag_checkpoint(number, self.resolve(snapshot).commit)
 
     def keep_edits(self, files: Mapping[str, bytes], parent: str) -> None:
         """Stores files that a user edited in the working copy and that are about to be replaced.
@@ -242,34 +211,25 @@ class Store:
             }
             summary = f"edited files that snapshot {parent[:ID_LENGTH]} replaced"
             commit = self.commit(blobs, summary, {}, pack, parent, now())
-        self._write_ref(f"refs/edits/{commit[:ID_LENGTH]}", commit)
-
-    def _write_ref(self, ref: str, commit: str) -> None:
-        path = self.path / ref
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, commit.encode("ascii") + b"\n", aside=self.path)
-        except OSError as error:
-            cannot_write(path, error)
+        self._refs.write(f"refs/edits/{commit[:ID_LENGTH]}", commit)
 
     # Reading
 
     def references(self) -> dict[str, str]:
         """Every branch and tag, `refs/...` -> commit."""
-        found = self._refs.as_dict()
-        return {os.fsdecode(ref): commit.decode("ascii") for ref, commit in found.items()}
+        return self._refs.all()
 
     def newest(self) -> str | None:
         """The commit of the newest snapshot, or None while there is none."""
-        return self.references().get(_MAIN)
+        return self.references().get(MAIN)
 
     def checkpoints(self) -> dict[str, list[int]]:
         """Commit -> the numbers of the checkpoints that it made, ascending."""
-        found: dict[str, list[int]] = {}
-        for ref, commit in self.references().items():
-            if match := re.fullmatch(re.escape(_CHECKPOINT_TAG) + r"(\d+)", ref):
-                found.setdefault(commit, []).append(int(match[1]))
-        return {commit: sorted(numbers) for commit, numbers in found.items()}
+        return self._refs.checkpoints()
+
+    def old_checkpoints(self) -> dict[int, list[str]]:
+        """Number -> the commits that made this checkpoint before it was made again, in order."""
+        return self._refs.old_checkpoints()
 
     def entries(self) -> list[Entry]:
         """All snapshots, oldest first.
@@ -368,14 +328,14 @@ class Store:
             if not is_safe_name(name) or item.mode not in (
                 FILE_MODE,
                 EXECUTABLE_MODE,
-                _FOLDER_MODE,
+                FOLDER_MODE,
             ):
                 raise SnapshotError(
                     f"'{self.path}' holds '{prefix}{name}' (mode {item.mode or 0:o}), which could"
                     " lead out of its folder. alf did not write it: do not use it."
                 )
             oid = (item.sha or b"").decode("ascii")
-            if item.mode == _FOLDER_MODE:
+            if item.mode == FOLDER_MODE:
                 yield from self._walk(oid, f"{prefix}{name}/")
             else:
                 yield f"{prefix}{name}", Blob(oid, item.mode or FILE_MODE)
@@ -429,53 +389,12 @@ class Store:
             yield pending[-1]
             for item in cast(Tree, self._object(pending.pop(), "tree")).iteritems():
                 oid = (item.sha or b"").decode("ascii")
-                if item.mode == _FOLDER_MODE:
+                if item.mode == FOLDER_MODE:
                     pending.append(oid)
                 else:
                     yield oid
 
 
-_Level = dict[str, "Blob | _Level"]
-
-
-def _nested(files: Mapping[str, Blob]) -> _Level:
-    top: _Level = {}
-    for path, blob in files.items():
-        *folders, name = path.split("/")
-        level = top
-        for folder in folders:
-            child = level.setdefault(folder, {})
-            assert isinstance(child, dict), f"{path}: a file and a folder of one name"
-            level = child
-        level[name] = blob
-    return top
-
-
-def changes(before: Mapping[str, Blob], after: Mapping[str, Blob]) -> dict[str, str]:
-    """What differs between two sets of files: path -> `added`, `removed` or `modified`, sorted."""
-    found: dict[str, str] = {}
-    for path in sorted({*before, *after} - {MANIFEST_NAME}):
-        if path not in before:
-            found[path] = "added"
-        elif path not in after:
-            found[path] = "removed"
-        elif before[path] != after[path]:
-            found[path] = "modified"
-    return found
-
-
 def now() -> int:
     """Unix time in whole seconds, as git stores it."""
     return int(time.time())
-
-
-def cannot_write(path: Path, error: OSError) -> NoReturn:
-    """Turns trouble with the disk into an error that says what to do.
-
-    Raises:
-        SnapshotError: always.
-    """
-    raise SnapshotError(
-        f"The snapshot cannot be written to '{path}': {error.strerror or error}. Make space or"
-        " mount the disk for writing, choose another --root_dir, or train with --nostore_snapshot."
-    ) from error
