@@ -21,6 +21,7 @@ from alf._config import (
     pre_config,
     reset_configs,
 )
+from alf._config import moved as _moved
 
 if TYPE_CHECKING:
     from alf import (
@@ -111,7 +112,12 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(_LAZY_OBJECTS[name]), name)
         globals()[name] = value  # the next use is a plain look-up
         return value
+    if f"alf.{name}" in _moved.HOMES:
+        return importlib.import_module(f"alf.{name}")
     raise AttributeError(f"module 'alf' has no attribute '{name}'")
+
+
+_moved.install()
 
 
 def __dir__() -> list[str]:

@@ -8,11 +8,20 @@ layer names higher ones, as text.
 import importlib
 import importlib.util
 
+from alf._config import lessons, moved
+from alf._config.origin import caller
+from alf.errors import ConfigError
+
 _PROJECTION = "alf.networks.projection_networks"
+_RECURRENT = "alf.networks.recurrent_networks"
+_WRAPPERS = "alf.environments.wrappers"
 
 MODULES: dict[str, str] = {
     "create_environment": "alf.environments.creation",
     "suite_gym.load": "alf.environments.suite_gym",
+    "wrap_env": "alf.environments.suite_gym",
+    "TimeLimit": _WRAPPERS,
+    "ActionRepeat": _WRAPPERS,
     "TrainerConfig": "alf.trainers.trainer_config",
     "ActorCriticAlgorithm": "alf.algorithms.actor_critic_algorithm",
     "ActorCriticLoss": "alf.algorithms.actor_critic_loss",
@@ -25,6 +34,9 @@ MODULES: dict[str, str] = {
     "OneStepTDLoss": "alf.algorithms.one_step_loss",
     "Agent": "alf.algorithms.agent",
     "ActorDistributionNetwork": "alf.networks.actor_distribution_networks",
+    "ActorDistributionRNNNetwork": _RECURRENT,
+    "ValueRNNNetwork": _RECURRENT,
+    "LSTMEncodingNetwork": _RECURRENT,
     "ValueNetwork": "alf.networks.value_networks",
     "ActorNetwork": "alf.networks.actor_networks",
     "CriticNetwork": "alf.networks.critic_networks",
@@ -35,6 +47,18 @@ MODULES: dict[str, str] = {
     "NormalProjectionNetwork": _PROJECTION,
     "StableNormalProjectionNetwork": _PROJECTION,
     "BetaProjectionNetwork": _PROJECTION,
+    "FrameStacker": "alf.transforms",
+    "ImageScaleTransformer": "alf.transforms",
+    "ObservationNormalizer": "alf.transforms",
+    "RewardClipping": "alf.transforms",
+    "RewardScaling": "alf.transforms",
+    "RewardShifting": "alf.transforms",
+    "SequentialDataTransformer": "alf.transforms",
+    "UntransformedTimeStep": "alf.transforms",
+    "StepScheduler": "alf.schedulers",
+    "LinearScheduler": "alf.schedulers",
+    "ExponentialScheduler": "alf.schedulers",
+    "CyclicalScheduler": "alf.schedulers",
     "Adam": "alf.optimizers",
     "AdamW": "alf.optimizers",
     "SGD": "alf.optimizers",
@@ -73,7 +97,16 @@ def _existing_module(owner: str) -> list[str]:
 
 
 def import_modules_for(name: str) -> bool:
-    """Import what may define `name`; `True` if there was anything to import."""
+    """Import what may define `name`; `True` if there was anything to import.
+
+    Raises:
+        ConfigError: `name` is a parameter of something that is left out.
+    """
+    owner = name.rpartition(".")[0].rpartition(".")[2]
+    if owner in moved.LEFT_OUT:
+        raise ConfigError(
+            lessons.refused(name, caller(), f"{owner} is not here; {moved.LEFT_OUT[owner]}")
+        )
     modules = modules_for(name)
     for module in modules:
         importlib.import_module(module)

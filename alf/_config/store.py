@@ -13,6 +13,7 @@ from alf._config import annotations, builtins, conf_modules, lessons
 from alf._config.conf_modules import LoadedConf
 from alf._config.origin import COMMAND_LINE, Origin
 from alf._config.parameters import MISSING, Definition, Parameter
+from alf._config.settled import Settled
 from alf.errors import ConfigError
 
 USER = "_CONFIG._USER"
@@ -225,6 +226,11 @@ class ConfigStore:
         parameter = self.parameters[full]
         if parameter.refusal is not None:
             raise ConfigError(lessons.refused(full, origin, parameter.refusal))
+        if isinstance(parameter.annotation, Settled):
+            if not parameter.annotation.suits(value):
+                refusal = parameter.annotation.refusal(value)
+                raise ConfigError(lessons.refused(full, origin, refusal))
+            return
         expected = annotations.mismatch(parameter, value)
         if expected is not None:
             raise ConfigError(lessons.wrong_type(full, value, expected, origin))

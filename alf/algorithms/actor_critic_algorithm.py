@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import torch
 
 from alf._config import configurable
+from alf._config.settled import settled
 from alf.algorithms.actor_critic_loss import ActorCriticLoss
 from alf.algorithms.algorithm import Algorithm
+from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import epsilon_greedy_sample, sample_action_distribution
 from alf.networks.actor_distribution_networks import ActorDistributionNetwork
@@ -39,13 +41,8 @@ class ActorCriticInfo(NamedTuple):
     value: Any = ()
 
 
-@configurable(
-    retired={
-        "env": "the trainer steps the environment; an algorithm is built from specs alone",
-        "checkpoint": "play and resume load the checkpoints of their root dir",
-        "reward_weights": "rewards are scalars here; combine them in an environment wrapper",
-    }
-)
+@configurable
+@settled(env=ENV, checkpoint=CHECKPOINT, reward_weights=REWARD_WEIGHTS)
 class ActorCriticAlgorithm(Algorithm):
     """Learn a policy and its value from unrolls of the current policy.
 

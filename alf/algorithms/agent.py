@@ -6,28 +6,29 @@ from typing import Any
 from torch import nn
 
 from alf._config import configurable
+from alf._config.settled import Settled, no_matter, settled
 from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
 from alf.algorithms.algorithm import Algorithm
+from alf.algorithms.settled_parameters import ENV, REWARD_WEIGHTS
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.errors import ConfigError
 from alf.tensor_specs import TensorSpec
 
+_ENCODE = "let the networks encode: see input_preprocessors"
 _NO_PART = "an Agent is one RL algorithm here; compose others in an Algorithm of your own"
 
 
-@configurable(
-    retired={
-        "env": "the trainer steps the environment; an algorithm is built from specs alone",
-        "reward_weight_algorithm_cls": "rewards are scalars here; combine them in an environment "
-        "wrapper",
-        "representation_learner_cls": "let the networks encode: see input_preprocessors",
-        "representation_use_rl_state": "let the networks encode: see input_preprocessors",
-        "goal_generator": _NO_PART,
-        "intrinsic_reward_module": _NO_PART,
-        "intrinsic_reward_coef": _NO_PART,
-        "extrinsic_reward_coef": "scale rewards with RewardScaling, a data transformer",
-        "entropy_target_cls": "give the loss of the RL algorithm an entropy_regularization",
-    }
+@configurable
+@settled(
+    env=ENV,
+    reward_weight_algorithm_cls=Settled(None, REWARD_WEIGHTS.lesson),
+    representation_learner_cls=Settled(None, _ENCODE),
+    representation_use_rl_state=no_matter(False),  # of a representation learner
+    goal_generator=Settled(None, _NO_PART),
+    intrinsic_reward_module=Settled(None, _NO_PART),
+    intrinsic_reward_coef=no_matter(1.0),  # of an intrinsic reward module
+    extrinsic_reward_coef=Settled(1.0, "scale rewards with RewardScaling, a data transformer"),
+    entropy_target_cls=no_matter(None),  # used where enforce_entropy_target is true
 )
 class Agent(Algorithm):
     """The RL algorithm that `rl_algorithm_cls` makes, and an optimizer for what has none.

@@ -19,9 +19,11 @@ import torch
 from torch import nn
 
 from alf._config import configurable
+from alf._config.settled import settled
 from alf.algorithms.algorithm import Algorithm
 from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
+from alf.algorithms.settled_parameters import CHECKPOINT, ENV
 from alf.algorithms.target_update import TargetUpdater, make_target
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.nest import map_structure
@@ -53,12 +55,8 @@ class DqnInfo(NamedTuple):
     q_values: Any = ()
 
 
-@configurable(
-    retired={
-        "env": "the trainer steps the environment; an algorithm is built from specs alone",
-        "checkpoint": "play and resume load the checkpoints of their root dir",
-    }
-)
+@configurable
+@settled(env=ENV, checkpoint=CHECKPOINT)
 class DqnAlgorithm(Algorithm):
     """Learn the values of one discrete action from replayed experience, and take the best.
 
@@ -79,7 +77,7 @@ class DqnAlgorithm(Algorithm):
             it tells; else the trained one does (double Q-learning).
         num_critic_replicas: how many networks are trained at once.
         config: the `TrainerConfig`, or `None` outside training.
-        critic_loss_ctor: `(debug_summaries=)` -> loss of the values, such as `OneStepTDLoss`.
+        critic_loss_ctor: `(debug_summaries=)` -> loss of the values; `None` is `OneStepTDLoss`.
         target_update_tau: share of the way that the target network moves, in `(0, 1]`.
         target_update_period: updates between two moves.
         debug_summaries: write summaries that only a developer needs.
@@ -98,7 +96,7 @@ class DqnAlgorithm(Algorithm):
         target_net_target_action: bool = True,
         num_critic_replicas: int = 2,
         config: Any = None,
-        critic_loss_ctor: Callable[..., Any] = OneStepTDLoss,
+        critic_loss_ctor: Callable[..., Any] | None = None,
         target_update_tau: float = 0.05,
         target_update_period: int = 1,
         debug_summaries: bool = False,
@@ -130,7 +128,8 @@ class DqnAlgorithm(Algorithm):
         self._target_updater = TargetUpdater(
             self._q_network, self._target_q_network, target_update_tau, target_update_period
         )
-        self._critic_loss = critic_loss_ctor(debug_summaries=debug_summaries)
+        make_loss = critic_loss_ctor or OneStepTDLoss
+        self._critic_loss = make_loss(debug_summaries=debug_summaries)
 
     @property
     def on_policy(self) -> bool:

@@ -15,9 +15,11 @@ import torch
 
 from alf import summary
 from alf._config import configurable
+from alf._config.settled import settled
 from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
 from alf.algorithms.actor_critic_loss import ActorCriticLoss
 from alf.algorithms.ppo_loss import PPOLoss
+from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.data_structures import AlgStep, LossInfo, StepType, TimeStep
 from alf.distributions import compute_log_probability, sample_action_distribution
 from alf.errors import ConfigError
@@ -54,13 +56,8 @@ class PPOInfo(NamedTuple):
     value: Any = ()
 
 
-@configurable(
-    retired={
-        "env": "the trainer steps the environment; an algorithm is built from specs alone",
-        "checkpoint": "play and resume load the checkpoints of their root dir",
-        "reward_weights": "rewards are scalars here; combine them in an environment wrapper",
-    }
-)
+@configurable
+@settled(env=ENV, checkpoint=CHECKPOINT, reward_weights=REWARD_WEIGHTS)
 class PPOAlgorithm(ActorCriticAlgorithm):
     """Learn a policy and its value from several passes over each unroll.
 

@@ -12,6 +12,7 @@ import torch
 
 from alf import summary
 from alf._config import configurable
+from alf._config.settled import Settled, no_matter, settled
 from alf.algorithms.actor_critic_loss import ActorCriticLossInfo
 from alf.data_structures import LossInfo
 from alf.distributions import compute_entropy, compute_log_probability
@@ -26,15 +27,12 @@ from alf.ops.policy_losses import (
 from alf.ops.value_losses import element_wise_squared_loss
 
 
-@configurable(
-    retired={
-        "compute_advantages_internally": (
-            "leave it out: advantages are estimated once an unroll, by PPOAlgorithm"
-        ),
-        "check_numerics": (
-            "leave it out: a loss that is not finite always stops training and names its term"
-        ),
-    }
+@configurable
+@settled(
+    compute_advantages_internally=Settled(
+        False, "leave it out: advantages are estimated once an unroll, by PPOAlgorithm"
+    ),
+    check_numerics=no_matter(False),  # what is not finite always stops training, and is named
 )
 class PPOLoss:
     """Clipped surrogate of the policy, value loss and entropy bonus, step by step.

@@ -19,10 +19,12 @@ from torch import nn
 
 from alf import summary
 from alf._config import configurable
+from alf._config.settled import Settled, no_matter, settled
 from alf.algorithms.action_parts import ActionParts
 from alf.algorithms.algorithm import Algorithm
 from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
+from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.algorithms.target_update import TargetUpdater, make_target
 from alf.algorithms.td_loss import append_zeros
 from alf.algorithms.temperature import Temperature
@@ -83,18 +85,17 @@ class SacLossInfo(NamedTuple):
     temperature: Any = ()
 
 
-@configurable(
-    retired={
-        "env": "the trainer steps the environment; an algorithm is built from specs alone",
-        "checkpoint": "play and resume load the checkpoints of their root dir",
-        "reward_weights": "rewards are scalars here; combine them in an environment wrapper",
-        "repr_alg_ctor": "let the networks encode: see input_preprocessors",
-        "prior_actor_ctor": _NO_PART,
-        "target_kld_per_dim": _NO_PART,
-        "normalize_entropy_reward": "the temperature is learned; set target_entropy",
-        "parameter_reset_period": _NO_PART,
-        "reproduce_locomotion": "set target_entropy and the initializers of the networks",
-    }
+@configurable
+@settled(
+    env=ENV,
+    checkpoint=CHECKPOINT,
+    reward_weights=REWARD_WEIGHTS,
+    repr_alg_ctor=Settled(None, "let the networks encode: see input_preprocessors"),
+    prior_actor_ctor=Settled(None, _NO_PART),
+    target_kld_per_dim=no_matter(3.0),  # of a prior actor
+    normalize_entropy_reward=Settled(False, "the temperature is learned; set target_entropy"),
+    parameter_reset_period=Settled(-1, _NO_PART),
+    reproduce_locomotion=Settled(False, "set target_entropy and the initializers of the networks"),
 )
 class SacAlgorithm(Algorithm):
     """Learn a random policy and the soft values of its actions.
@@ -121,7 +122,7 @@ class SacAlgorithm(Algorithm):
             does not ask for them.
         num_critic_replicas: how many critics are trained; the lowest is believed.
         config: the `TrainerConfig`, or `None` outside training.
-        critic_loss_ctor: `(debug_summaries=)` -> loss of the values, such as `OneStepTDLoss`.
+        critic_loss_ctor: `(debug_summaries=)` -> loss of the values; `None` is `OneStepTDLoss`.
         target_entropy: the entropy, in nats, to which the temperature brings the policy: a number,
             a function of the part's spec, for an action of two parts a pair (discrete,
             continuous), or `None` for defaults, see `Temperature`.
@@ -154,7 +155,7 @@ class SacAlgorithm(Algorithm):
         calculate_priority: bool = False,
         num_critic_replicas: int = 2,
         config: Any = None,
-        critic_loss_ctor: Callable[..., Any] = OneStepTDLoss,
+        critic_loss_ctor: Callable[..., Any] | None = None,
         target_entropy: float | Callable[..., float] | Sequence[float] | None = None,
         initial_log_alpha: float = 0.0,
         max_log_alpha: float | None = None,
@@ -201,7 +202,8 @@ class SacAlgorithm(Algorithm):
         self._temperature = Temperature(
             discrete, continuous, target_entropy, initial_log_alpha, max_log_alpha
         )
-        self._critic_loss = critic_loss_ctor(debug_summaries=debug_summaries)
+        make_loss = critic_loss_ctor or OneStepTDLoss
+        self._critic_loss = make_loss(debug_summaries=debug_summaries)
 
     @property
     def on_policy(self) -> bool:

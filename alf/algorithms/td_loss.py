@@ -10,7 +10,8 @@ import torch
 
 from alf import summary
 from alf._config import configurable
-from alf.data_structures import LossInfo
+from alf._config.settled import Settled, settled
+from alf.data_structures import LossInfo, StepType
 from alf.ops.returns import td_lambda_return
 from alf.ops.value_losses import element_wise_squared_loss, explained_variance
 
@@ -27,11 +28,11 @@ class TDLossInfo(NamedTuple):
     value: Any = ()
 
 
-@configurable(
-    retired={
-        "normalize_target": "scale rewards with the data transformer RewardScaling or "
-        "RewardNormalizer"
-    }
+@configurable
+@settled(
+    normalize_target=Settled(
+        False, "scale rewards with the data transformer RewardScaling or RewardNormalizer"
+    )
 )
 class TDLoss:
     """Values against targets that look ahead as far as a sample reaches.
@@ -108,7 +109,7 @@ class TDLoss:
             loss = loss.sum(-1)
         extra: Any = ()
         if summary.should_record_summaries():
-            extra = self._summarize(value.detach(), target)
+            extra = self._summarize(info.step_type, value.detach(), target)
         return LossInfo(loss=append_zeros(loss), extra=extra)
 
     def td_error(self, info: Any, value: torch.Tensor, next_value: torch.Tensor) -> torch.Tensor:
@@ -124,12 +125,19 @@ class TDLoss:
         """
         return _td_error(value.detach(), self.compute_td_target(info, next_value))
 
-    def _summarize(self, value: torch.Tensor, target: torch.Tensor) -> TDLossInfo:
+    def _summarize(
+        self, step_type: torch.Tensor, value: torch.Tensor, target: torch.Tensor
+    ) -> TDLossInfo:
         error = _td_error(value, target)
         if value.dim() == 3:
             value = value.mean(-1)
+        counts = step_type[:-1] != StepType.LAST
         with summary.scope(self._name):
-            summary.scalar("explained_variance", explained_variance(value, target))
+            summary.scalar("explained_variance", explained_variance(value, target, counts))
+            if counts.any():  # a sample of nothing but ends of episodes has no values
+                summary.scalar("value_min", value[counts].min())
+                summary.scalar("value_max", value[counts].max())
+                summary.scalar("td_error_max", error[counts].max())
             if self._debug_summaries:
                 summary.histogram("targets", target)
                 summary.histogram("values", value)

@@ -13,8 +13,10 @@ from typing import Any
 import torch
 
 from alf._config import configurable
+from alf._config.settled import settled
 from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
 from alf.algorithms.algorithm import Algorithm
+from alf.algorithms.settled_parameters import CHECKPOINT, ENV
 from alf.data_structures import AlgStep, LossInfo, StepType, TimeStep
 from alf.distributions import Categorical, Distribution, map_params
 from alf.errors import ConfigError
@@ -27,12 +29,8 @@ _AIM = 0.9
 _MAX_TRIES = 20
 
 
-@configurable(
-    retired={
-        "env": "the trainer steps the environment; an algorithm is built from specs alone",
-        "checkpoint": "play and resume load the checkpoints of their root dir",
-    }
-)
+@configurable
+@settled(env=ENV, checkpoint=CHECKPOINT)
 class TracAlgorithm(Algorithm):
     """An actor-critic algorithm with a limit on how far an update moves the policy.
 

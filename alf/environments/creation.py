@@ -11,6 +11,7 @@ import gymnasium
 from absl import logging
 
 from alf._config import configurable
+from alf._config.settled import Settled, no_matter, settled
 from alf.environments import suite_gym
 from alf.environments.alf_environment import AlfEnvironment
 from alf.environments.in_process_environment import InProcessEnvironment, take_lanes
@@ -24,14 +25,13 @@ _TIMED_STEPS = 20
 _TIMING_BUDGET_SECONDS = 0.2
 
 
-@configurable(
-    retired={
-        "batch_size_per_env": "set num_parallel_environments to the number of all environments",
-        "eval_batch_size_per_env": "the number of evaluation environments is the trainer's choice",
-        "flatten": "a batch has one dimension; leave it out",
-        "start_serially": "workers start in milliseconds; leave it out",
-        "num_spare_envs": "environments reset themselves inside the batch; leave it out",
-    }
+@configurable
+@settled(
+    batch_size_per_env=no_matter(None),  # num_parallel_environments counts all of them
+    eval_batch_size_per_env=no_matter(None),
+    flatten=Settled(True, "a batch has one dimension; leave it out"),
+    start_serially=no_matter(True),
+    num_spare_envs=no_matter(0),
 )
 def create_environment(
     env_name: str = "CartPole-v0",

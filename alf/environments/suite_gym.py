@@ -12,6 +12,7 @@ from gymnasium.envs.registration import EnvSpec, find_highest_version, get_env_i
 from gymnasium.error import DependencyNotInstalled
 
 from alf._config import configurable
+from alf._config.settled import Settled, settled
 from alf.environments.alf_environment import AlfEnvironment
 from alf.environments.in_process_environment import InProcessEnvironment
 from alf.environments.lane import GymLane
@@ -32,6 +33,7 @@ class GymRecipe:
         kwargs: arguments of the environment.
         discount: of `MID` steps.
         image_channel_first: whether images are `[C, H, W]`.
+        normalize_action: whether bounded continuous actions lie in `[-1, 1]`.
     """
 
     spec: EnvSpec
@@ -39,6 +41,7 @@ class GymRecipe:
     kwargs: dict[str, Any] = field(default_factory=dict)
     discount: float = 1.0
     image_channel_first: bool = True
+    normalize_action: bool = True
 
 
 class GymEnvironment(InProcessEnvironment):
@@ -104,16 +107,28 @@ def load(
         image_channel_first=image_channel_first,
     )
     plain = not gym_env_wrappers and render_mode is None
-    if plain and isinstance(env, GymEnvironment) and _is_default_lane(env):
-        env.recipe = GymRecipe(spec, limit, gym_kwargs, discount, image_channel_first)
+    lane = env.lanes[0] if plain and isinstance(env, GymEnvironment) else None
+    if isinstance(lane, GymLane) and lane.clips:  # as `VectorEnvironment` does
+        assert isinstance(env, GymEnvironment)
+        env.recipe = GymRecipe(
+            spec, limit, gym_kwargs, discount, image_channel_first, lane.normalizes
+        )
     return env
 
 
-@configurable(
-    retired={
-        "auto_reset": "environments always reset themselves at the step after LAST; leave it out",
-        "time_limit_wrapper": "set max_episode_steps, or give your own wrapper in gym_env_wrappers",
-    }
+def _is_time_limit(value: Any) -> bool:
+    """Whether it is a wrapper of the usual name, which does what `max_episode_steps` does."""
+    return getattr(value, "__name__", "") == "TimeLimit"
+
+
+@configurable
+@settled(
+    auto_reset=Settled(
+        True, "environments always reset themselves at the step after LAST; leave it out"
+    ),
+    time_limit_wrapper=Settled(
+        None, "set max_episode_steps, or give your own wrapper in gym_env_wrappers", _is_time_limit
+    ),
 )
 def wrap_env(
     gym_env: gymnasium.Env[Any, Any],
@@ -121,7 +136,7 @@ def wrap_env(
     discount: float = 1.0,
     max_episode_steps: int = 0,
     gym_env_wrappers: Sequence[GymWrapper] = (),
-    normalize_action: bool = False,
+    normalize_action: bool = True,
     clip_action: bool = True,
     alf_env_wrappers: Sequence[AlfWrapper] = (),
     image_channel_first: bool = True,
@@ -178,7 +193,13 @@ def load_vector(recipe: GymRecipe, batch_size: int, seed: int | None) -> AlfEnvi
     if not resets_at_next_step(env):
         env.close()
         return None
-    return VectorEnvironment(env, recipe.discount, recipe.image_channel_first, seed=seed)
+    return VectorEnvironment(
+        env,
+        recipe.discount,
+        recipe.image_channel_first,
+        normalize_action=recipe.normalize_action,
+        seed=seed,
+    )
 
 
 def find_spec(environment_name: str) -> EnvSpec:
@@ -282,9 +303,3 @@ def _install_hint(spec: EnvSpec) -> str:
         if word in entry:
             return install
     return "install what is named here"
-
-
-def _is_default_lane(env: GymEnvironment) -> bool:
-    """Whether actions reach the environment as `VectorEnvironment` passes them by default."""
-    lane = env.lanes[0]
-    return isinstance(lane, GymLane) and lane.clips and not lane.normalizes

@@ -10,6 +10,8 @@ from alf.algorithms.data_transformer import RewardScaling
 from alf.schedulers import LinearScheduler
 
 alf.config("create_environment", env_name="Pendulum-v1", num_parallel_environments=64)
+# The torque stays in newton metres, -2 to 2, rather than in shares of the greatest.
+alf.config("wrap_env", normalize_action=False)
 
 alf.config("ActorDistributionNetwork", fc_layer_params=(64, 64), activation=torch.tanh)
 alf.config("ValueNetwork", fc_layer_params=(64, 64), activation=torch.tanh)

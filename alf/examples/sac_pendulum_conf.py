@@ -4,6 +4,8 @@ import alf
 from alf.examples import sac_conf  # noqa: F401 - what it configures is what is wanted
 
 alf.config("create_environment", env_name="Pendulum-v1", num_parallel_environments=1)
+# The torque stays in newton metres, -2 to 2, rather than in shares of the greatest.
+alf.config("wrap_env", normalize_action=False)
 
 alf.config("ActorDistributionNetwork", fc_layer_params=(256, 256))
 alf.config("CriticNetwork", joint_fc_layer_params=(256, 256))

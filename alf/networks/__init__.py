@@ -1,5 +1,8 @@
 """Networks: from nests of observations to features, values, and distributions of actions."""
 
+from typing import TYPE_CHECKING
+
+from alf._config import moved
 from alf.networks.actor_distribution_networks import ActorDistributionNetwork
 from alf.networks.actor_networks import ActorNetwork
 from alf.networks.critic_networks import CriticNetwork
@@ -48,3 +51,6 @@ __all__ = [
     "identity",
     "make_parallel",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = moved.attributes(__name__)

@@ -1,12 +1,12 @@
 """Policies: networks that tell the distribution of actions."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from alf._config import configurable
+from alf._config import configurable, moved
 from alf.device import get_default_device
 from alf.errors import ConfigError
 from alf.nest import flatten, pack_sequence_as
@@ -142,3 +142,9 @@ class ActionProjection(nn.Module):
 
 def _project(net: Network, features: torch.Tensor) -> Any:
     return net.project(features) if isinstance(net, ProjectionNetwork) else net(features)[0]
+
+
+if not TYPE_CHECKING:
+    # Its module needs this one, and confs import it from here.
+    _ELSEWHERE = {"ActorDistributionRNNNetwork": "alf.networks.recurrent_networks"}
+    __getattr__ = moved.attributes(__name__, _ELSEWHERE)

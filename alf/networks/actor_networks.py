@@ -1,13 +1,13 @@
 """Deterministic policies: networks that tell one action."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from alf._config import configurable
+from alf._config import configurable, moved
 from alf.device import get_default_device
 from alf.distributions import Interval
 from alf.errors import ConfigError
@@ -102,3 +102,7 @@ def _interval(name: str, spec: TensorSpec) -> Interval:
     ):
         raise ConfigError(f"{name} needs finite action bounds to stretch to, but was given {spec}")
     return Interval(spec.minimum, spec.maximum)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = moved.attributes(__name__)

@@ -1,11 +1,12 @@
 """Networks that tell the value of an action at an observation."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from alf._config import configurable
+from alf._config import configurable, moved
+from alf._config.settled import no_matter, settled
 from alf.device import get_default_device
 from alf.networks.encoding_networks import EncodingNetwork
 from alf.networks.layers import Activation, Initializer, identity, orthogonal
@@ -14,11 +15,8 @@ from alf.networks.parallel_networks import ParallelEncoding, ReplicableNetwork
 from alf.tensor_specs import TensorSpec
 
 
-@configurable(
-    retired={
-        "use_naive_parallel_network": "replicas are computed together, and give the same either way"
-    }
-)
+@configurable
+@settled(use_naive_parallel_network=no_matter(False))  # replicas give the same either way
 class CriticNetwork(ReplicableNetwork):
     """The value of a pair of an observation and an action.
 
@@ -181,3 +179,7 @@ def _encoding(name: str, spec: Any, **given: Any) -> EncodingNetwork:
 
 def _concatenate(parts: list[torch.Tensor]) -> torch.Tensor:
     return torch.cat(parts, -1)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = moved.attributes(__name__)

@@ -1,12 +1,13 @@
 """Networks that turn observations into features: convolutions, then fully connected layers."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from alf._config import configurable
+from alf._config import configurable, moved
+from alf._config.settled import Settled, no_matter, settled
 from alf.device import get_default_device
 from alf.errors import ConfigError
 from alf.networks.layers import (
@@ -20,10 +21,11 @@ from alf.networks.preprocessors import InputPreprocessing, to_float
 from alf.tensor_specs import TensorSpec
 
 _NO_ENSEMBLE = "there are no batch ensembles; use several networks"
-_RETIRED_ENSEMBLE = {"use_batch_ensemble": _NO_ENSEMBLE, "ensemble_size": _NO_ENSEMBLE}
+_ENSEMBLE = {"use_batch_ensemble": Settled(False, _NO_ENSEMBLE), "ensemble_size": no_matter(10)}
 
 
-@configurable(retired=_RETIRED_ENSEMBLE)
+@configurable
+@settled(**_ENSEMBLE)
 class ImageEncodingNetwork(Network):
     """A stack of convolutions over images `[B, C, H, W]`.
 
@@ -126,12 +128,8 @@ def _conv_block(
     return block
 
 
-@configurable(
-    retired={
-        **_RETIRED_ENSEMBLE,
-        "input_with_ensemble_ids": _NO_ENSEMBLE,
-    }
-)
+@configurable
+@settled(**_ENSEMBLE, input_with_ensemble_ids=Settled(False, _NO_ENSEMBLE))
 class EncodingNetwork(Network):
     """Preprocessing, convolutions and fully connected layers, as far as each is asked for.
 
@@ -289,3 +287,9 @@ class _Reshape(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.unflatten(-1, self._shape) if self._shape else x.squeeze(-1)
+
+
+if not TYPE_CHECKING:
+    # Its module needs this one, and confs import it from here.
+    _ELSEWHERE = {"LSTMEncodingNetwork": "alf.networks.recurrent_networks"}
+    __getattr__ = moved.attributes(__name__, _ELSEWHERE)

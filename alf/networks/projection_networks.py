@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from alf._config import configurable
+from alf._config import configurable, moved
+from alf._config.settled import Settled, settled
 from alf.device import get_default_device
 from alf.distributions import Beta, Categorical, DiagNormal, Distribution, Interval, SquashedNormal
 from alf.errors import ConfigError
@@ -18,8 +19,6 @@ from alf.networks.network import Network
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 
 _RULED_OUT = -1e8  # finite, so that 0 * log(probability) stays a number
-_NO_PARALLEL = "networks are not parallel; build several"
-_ALWAYS_TANH = "bounded actions are squashed with tanh; there is nothing to choose"
 _NO_LAYER_OPTIONS = "the layer is a plain linear one; subclass the network for another"
 
 
@@ -52,12 +51,11 @@ class ProjectionNetwork(Network):
         return flat.unflatten(-1, shape) if shape else flat.squeeze(-1)
 
 
-@configurable(
-    retired={
-        "fc_ctor": _NO_LAYER_OPTIONS,
-        "weight_opt_args": _NO_LAYER_OPTIONS,
-        "bias_opt_args": _NO_LAYER_OPTIONS,
-    }
+@configurable
+@settled(
+    fc_ctor=Settled(None, _NO_LAYER_OPTIONS),
+    weight_opt_args=Settled(None, _NO_LAYER_OPTIONS),
+    bias_opt_args=Settled(None, _NO_LAYER_OPTIONS),
 )
 class CategoricalProjectionNetwork(ProjectionNetwork):
     """A `Categorical` over bounded integers `minimum, ..., maximum`.
@@ -136,12 +134,23 @@ def _needed_interval(name: str, action_spec: TensorSpec) -> Interval:
     return interval
 
 
-@configurable(
-    retired={
-        "parallelism": _NO_PARALLEL,
-        "mean_transform": "use squash_mean",
-        "dist_squashing_transform": _ALWAYS_TANH,
-    }
+class StableTanh:
+    """Names the squashing of `SquashedNormal`, which is always tanh, computed in a stable way."""
+
+
+_PARALLELISM = Settled(None, "networks are not parallel; build several")
+_SQUASHING = Settled(
+    None,
+    "bounded actions are squashed with tanh; there is nothing to choose",
+    lambda value: isinstance(value, StableTanh),
+)
+
+
+@configurable
+@settled(
+    parallelism=_PARALLELISM,
+    mean_transform=Settled(None, "use squash_mean"),
+    dist_squashing_transform=_SQUASHING,
 )
 class NormalProjectionNetwork(ProjectionNetwork):
     """A normal distribution with independent components.
@@ -228,7 +237,8 @@ class NormalProjectionNetwork(ProjectionNetwork):
         return DiagNormal(means, stds, event_dims)
 
 
-@configurable(retired={"parallelism": _NO_PARALLEL, "dist_squashing_transform": _ALWAYS_TANH})
+@configurable
+@settled(parallelism=_PARALLELISM, dist_squashing_transform=_SQUASHING)
 class StableNormalProjectionNetwork(NormalProjectionNetwork):
     """A normal distribution whose loss stays smooth as its standard deviation becomes small.
 
@@ -301,7 +311,8 @@ class StableNormalProjectionNetwork(NormalProjectionNetwork):
         return super()._distribution(means * stds, stds)
 
 
-@configurable(retired={"parallelism": _NO_PARALLEL})
+@configurable
+@settled(parallelism=_PARALLELISM)
 class BetaProjectionNetwork(ProjectionNetwork):
     """A `Beta` distribution on the action's box.
 
@@ -364,3 +375,7 @@ class BetaProjectionNetwork(ProjectionNetwork):
 def _clip_rows(grad: torch.Tensor, limit: float) -> torch.Tensor:
     norm = grad.norm(dim=-1, keepdim=True)
     return grad * (limit / norm.clamp(min=limit))
+
+
+if not TYPE_CHECKING:
+    __getattr__ = moved.attributes(__name__)

@@ -1,12 +1,13 @@
 """Networks that tell the value of every discrete action at once."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from alf._config import configurable
+from alf._config import configurable, moved
+from alf._config.settled import no_matter, settled
 from alf.device import get_default_device
 from alf.errors import ConfigError
 from alf.networks.encoding_networks import EncodingNetwork
@@ -16,11 +17,8 @@ from alf.networks.parallel_networks import ParallelEncoding, ReplicableNetwork
 from alf.tensor_specs import BoundedTensorSpec
 
 
-@configurable(
-    retired={
-        "use_naive_parallel_network": "replicas are computed together, and give the same either way"
-    }
-)
+@configurable
+@settled(use_naive_parallel_network=no_matter(False))  # replicas give the same either way
 class QNetwork(ReplicableNetwork):
     """The values of all choices of a discrete action at an observation.
 
@@ -154,3 +152,7 @@ def count_choices(name: str, action_spec: Any) -> int:
             f"{action_spec}; for continuous actions use a CriticNetwork"
         )
     return int(np.int64(action_spec.maximum) - np.int64(action_spec.minimum)) + 1
+
+
+if not TYPE_CHECKING:
+    __getattr__ = moved.attributes(__name__)

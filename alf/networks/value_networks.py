@@ -1,11 +1,11 @@
 """Networks that tell the value of a state."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from alf._config import configurable
+from alf._config import configurable, moved
 from alf.device import get_default_device
 from alf.networks.encoding_networks import EncodingNetwork
 from alf.networks.layers import identity, orthogonal
@@ -74,3 +74,9 @@ class ValueNetwork(Network):
     def forward(self, inputs: Any, state: Any = ()) -> tuple[torch.Tensor, Any]:
         """Values `[B]` (or `[B, k]`) of a nest of `[B, ...]`."""
         return self._encoding.encode(inputs), state
+
+
+if not TYPE_CHECKING:
+    # Its module needs this one, and confs import it from here.
+    _ELSEWHERE = {"ValueRNNNetwork": "alf.networks.recurrent_networks"}
+    __getattr__ = moved.attributes(__name__, _ELSEWHERE)

@@ -20,11 +20,13 @@ class Optimizer:
         gradient_clipping: the largest norm of the gradients; `None` for no clipping.
         clip_by_global_norm: whether the norm is that of all gradients together, or each
             parameter's gradient is clipped on its own.
+        name: for the reader of a conf; it changes nothing.
     """
 
     lr: float | Callable[[], float] = 1e-3
     gradient_clipping: float | None = None
     clip_by_global_norm: bool = False
+    name: str = ""
 
     def build(self, params: Iterable[torch.nn.Parameter]) -> BuiltOptimizer:
         """The optimizer over parameters; those that need no gradient are left out.

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from alf._config import configurable
+from alf._config.settled import Settled, settled
 from alf.data_structures import TimeStep
 from alf.device import get_default_device
 from alf.errors import ConfigError
@@ -155,10 +156,13 @@ def _repeated(spec: TensorSpec, axis: int, count: int) -> TensorSpec:
     return TensorSpec(shape, spec.dtype)
 
 
-@configurable(
-    retired={
-        "update_mode": "remove it: the statistics follow the steps of the rollout, in training only"
-    }
+@configurable
+@settled(
+    update_mode=Settled(
+        "replay",
+        "give 'rollout' or 'replay'; the statistics follow the steps of the rollout either way",
+        lambda value: value == "rollout",
+    )
 )
 class ObservationNormalizer(StatelessTransformer):
     """Observations with mean 0 and variance 1, each element by its own running statistics.

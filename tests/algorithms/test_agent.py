@@ -166,4 +166,4 @@ def test_entropy_target_is_refused():
 def test_parts_that_are_not_there_say_so(setting, lesson):
     """A conf that sets one of them is told what to use."""
     with pytest.raises(ConfigError, match=lesson):
-        config("Agent", **{setting: None})  # type: ignore[arg-type]
+        config("Agent", **{setting: 2})  # type: ignore[arg-type]

@@ -176,7 +176,7 @@ class TestActions:
     def test_clipping(self, tiny):
         """Actions beyond the bounds are clipped, the spec keeps the bounds."""
         gym_env = tiny.Echo(spaces.Box(np.array([-2, 0], np.float32), np.array([2, 1], np.float32)))
-        env = wrap_env(gym_env)
+        env = wrap_env(gym_env, normalize_action=False)
         env.reset()
 
         time_step = env.step(torch.tensor([[-7.0, 0.25]]))
@@ -198,7 +198,7 @@ class TestActions:
     def test_normalised(self, tiny):
         """[-1, 1] is spread over the bounds: -1 -> -2, 0 -> 2, 1 -> 6."""
         gym_env = tiny.Echo(spaces.Box(-2, 6, (3,)))
-        env = wrap_env(gym_env, normalize_action=True)
+        env = wrap_env(gym_env)
         env.reset()
 
         env.step(torch.tensor([[-1.0, 0.0, 1.0]]))
@@ -210,7 +210,7 @@ class TestActions:
         """A dict of actions arrives as the environment's dict."""
         space = spaces.Dict({"go": spaces.Box(0, 1, (2,)), "do": spaces.Discrete(2)})
         gym_env = tiny.Echo(space)
-        env = wrap_env(gym_env)
+        env = wrap_env(gym_env, normalize_action=False)
         env.reset()
 
         env.step({"do": torch.tensor([1]), "go": torch.tensor([[0.5, 3.0]])})
