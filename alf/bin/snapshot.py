@@ -24,6 +24,7 @@ from alf.bin import command
 from alf.errors import AlfError
 from alf.snapshot.comparison import CURRENT, Change, Side, compare, current_side, stored_side
 from alf.snapshot.lock import hold_root_dir, hold_store
+from alf.snapshot.proving import Proof, prove_checkpoints
 from alf.snapshot.store import Entry, Store, changes
 from alf.snapshot.taking import describe_left_out
 from alf.snapshot.verify import Report, verify
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _SHOWN_CHANGES = 3
+_PROOF_STYLES = {"exact": "green", "close": "yellow", "differs": "red"}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -74,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("b", nargs="?", metavar="B", default=CURRENT)
     checked = verb("verify", _verify)
     checked.add_argument("--checkpoint_step", type=int, metavar="N", help="only this checkpoint")
+    checked.add_argument(
+        "--retrain",
+        action="store_true",
+        help="train the checkpoint (the newest without --checkpoint_step) again from the one "
+        "before, with its own code, and compare all bits",
+    )
     verb("restore", _restore).add_argument("id", metavar="ID")
     export = verb("export", _export)
     export.add_argument("id", metavar="ID")
@@ -238,26 +246,51 @@ def _print_changes(before: str, after: str, found: list[Change]) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    """Hash everything again that is stored, and name each damaged or edited file."""
+    """Prove that all is as it was written, and that the code of each checkpoint answers as then."""
     report = verify(arguments.root_dir, arguments.checkpoint_step)
+    whole = [n for n in report.checkpoints if not _is_damaged(n, report)]
+    proofs: list[Proof] = []
+    if not _is_store_damaged(report):
+        proofs = prove_checkpoints(arguments.root_dir, whole)
+        if arguments.retrain and whole:
+            proofs += prove_checkpoints(arguments.root_dir, whole[-1:], retrain=True)
+    ok = not report.findings and all(proof.holds for proof in proofs)
     if arguments.json:
-        _print_json({"ok": not report.findings, **asdict(report)})
+        _print_json({"ok": ok, **asdict(report), "proofs": [asdict(proof) for proof in proofs]})
     else:
-        _print_report(report)
-    return 1 if report.findings else 0
+        _print_report(report, proofs)
+    return 0 if ok else 1
 
 
-def _print_report(report: Report) -> None:
+def _is_damaged(checkpoint: int, report: Report) -> bool:
+    folder = f"/ckpt-{checkpoint}/"
+    return any(f.where == "checkpoint" and folder in f.path for f in report.findings)
+
+
+def _is_store_damaged(report: Report) -> bool:
+    return any(finding.where == "store" for finding in report.findings)
+
+
+def _print_report(report: Report, proofs: list[Proof]) -> None:
+    from rich.text import Text
+
     console = _console()
     for finding in report.findings:
-        console.print(_printable(f"{finding.where}: {finding.path}: {finding.problem}"))
+        told = f"{finding.where}: {finding.path}: {finding.problem}"
+        console.print(Text(_printable(told), style="red"))
     if report.unproved:
         names = ", ".join(f"ckpt-{number}" for number in report.unproved)
         console.print(f"Without digests, so not checked: {names}.")
-    wrong = len(report.findings) or "nothing"
+    for proof in proofs:
+        line = Text(f"ckpt-{proof.checkpoint:<8} {proof.kind:<12} ")
+        line.append(f"{proof.word:<8}", style=_PROOF_STYLES.get(proof.word, ""))
+        console.print(line.append(_printable(proof.told)))
+    if _is_store_damaged(report):
+        console.print("The store is damaged, so the code in it was not run.")
+    wrong = len(report.findings) + sum(not proof.holds for proof in proofs)
     console.print(
         f"Read: {_count(report.snapshots, 'snapshot')} ({_count(report.objects, 'object')}) and"
-        f" {_count(len(report.checkpoints), 'checkpoint')}; wrong: {wrong}."
+        f" {_count(len(report.checkpoints), 'checkpoint')}; wrong: {wrong or 'nothing'}."
     )
 
 

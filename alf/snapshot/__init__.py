@@ -10,11 +10,13 @@ Nothing here imports torch; docs/snapshot.md tells the whole story.
 
 from pathlib import Path
 
+from alf.snapshot.conf_text import conf_is_edited, conf_to_run
 from alf.snapshot.exclusions import Limits
 from alf.snapshot.launch import Proof, prove, run_with_snapshot
 from alf.snapshot.lock import hold_root_dir
 from alf.snapshot.records import LeftOut, Package, Snapshot
 from alf.snapshot.relevant import Changed, changed_since
+from alf.snapshot.sharing import export_store, share, stand_alone
 from alf.snapshot.store import Store
 from alf.snapshot.taking import describe, take
 from alf.snapshot.working_copy import copied_entry, edited_files, is_copy_of
@@ -28,12 +30,17 @@ __all__ = [
     "Snapshot",
     "Store",
     "changed_since",
+    "conf_is_edited",
+    "conf_to_run",
     "copy_holds",
     "describe",
     "edited",
+    "export_store",
     "hold_root_dir",
     "prove",
     "run_with_snapshot",
+    "share",
+    "stand_alone",
     "tag_checkpoint",
     "take",
 ]

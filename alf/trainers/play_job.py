@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from alf import snapshot
 from alf._config import load_config, parse_overrides, pre_config, validate_pre_configs
 from alf.device import get_default_device
 from alf.environments.alf_environment import AlfEnvironment
@@ -82,10 +83,9 @@ class PlayJob:
         self._checkpoint = model.checkpoint
         self._overridden = bool(overrides)
         pre_config(overrides)
-        load_config(self.root_dir / "alf_config.py")
-        config = TrainerConfig(
-            root_dir=str(self.root_dir), conf_file=str(self.root_dir / "alf_config.py")
-        )
+        conf = snapshot.conf_to_run(self.root_dir)
+        load_config(conf)
+        config = TrainerConfig(root_dir=str(self.root_dir), conf_file=str(conf))
         if get_default_device().type == "cpu":
             torch.set_num_threads(1)  # for small networks, more threads are slower
         seed = draw_seed() if self.random_seed is None else self.random_seed
@@ -131,18 +131,18 @@ class PlayJob:
             yield
 
     def _explain(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        snapshot = self._checkpoint.snapshot if self._checkpoint else None
-        if snapshot is None or not isinstance(error, Exception):
+        snapshot_id = self._checkpoint.snapshot if self._checkpoint else None
+        if snapshot_id is None or not isinstance(error, Exception):
             return False
         if isinstance(error, RenderError | EnvError) or (
             isinstance(error, AlfError) and self._overridden
         ):
             return False
         step = None if self.checkpoint_step == "latest" else int(self.checkpoint_step)
-        changed = "\n".join(describe_changes(self.root_dir, snapshot))
+        changed = "\n".join(describe_changes(self.root_dir, snapshot_id))
         raise OldModelError(
             f"{_told(error)}\n\n{changed}\n"
-            f"This model was trained by snapshot {snapshot}; play it with its own code:\n"
+            f"This model was trained by snapshot {snapshot_id}; play it with its own code:\n"
             f"  {with_its_code(self.root_dir, step)}\n"
             "(--debug shows the whole traceback.)"
         ) from error

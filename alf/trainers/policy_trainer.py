@@ -161,8 +161,11 @@ class Trainer:
         self._log.rewind(checkpoint.iteration)
         logging.info("%s is loaded successfully.", where)
 
-    def train(self) -> TrainResult:
+    def train(self, stop_at: int | None = None) -> TrainResult:
         """Run to the end, or until a signal asks to stop.
+
+        Args:
+            stop_at: iteration to stop at before the end, as a signal would; `None` for the end.
 
         Raises:
             TrainingError: the loss is not finite any more.
@@ -173,7 +176,7 @@ class Trainer:
         saved_at: int | None = self.iteration if self.iteration else None
         steps_before, start = self.env_steps, time.perf_counter()
         with StopSignals() as signals, self._progress(total) as progress:
-            while not self.is_finished and signals.stop is None:
+            while not self.is_finished and signals.stop is None and self.iteration != stop_at:
                 self._train_iter()
                 progress.update(self.iteration, self.env_steps, self.average_return)
                 if self.iteration in checkpoint_at or signals.take_save_request():

@@ -49,6 +49,8 @@ class TrainJob:
         store_snapshot: whether to store the code that runs.
         deterministic: let torch refuse operations that are not deterministic.
         command_line: how the job was started, for the record.
+        replays: a checkpoint of another root dir, which this job is to arrive at: it takes the
+            seed from there, and stops at that iteration.
         report: gets the lines that tell the user how it goes.
     """
 
@@ -60,6 +62,7 @@ class TrainJob:
         store_snapshot: bool = True,
         deterministic: bool = True,
         command_line: Sequence[str] = (),
+        replays: Checkpoint | None = None,
         report: Callable[[str], None] = logging.info,
     ):
         self._root_dir = Path(root_dir).expanduser().absolute()
@@ -69,6 +72,7 @@ class TrainJob:
         self._store_snapshot = store_snapshot
         self._deterministic = deterministic
         self._command_line = command_line
+        self._replays = replays
         self._report = report
         self._folder = CheckpointFolder(self._root_dir)
         self._open = ExitStack()
@@ -141,7 +145,8 @@ class TrainJob:
         """The configured seed, else the one that the job began with, else a new one."""
         if config.random_seed is not None:
             return config.random_seed
-        return draw_seed() if newest is None else newest.seed
+        known = self._replays or newest
+        return draw_seed() if known is None else known.seed
 
     def _build(self, config: TrainerConfig, seed: int, newest: Checkpoint | None) -> Trainer:
         # Environments that cannot be put back where they were begin other episodes than at first.
@@ -220,7 +225,8 @@ class TrainJob:
                 f'--conf_param="TrainerConfig.num_iterations={2 * trainer.iteration}"'
             )
         else:
-            self._report_end(trainer.train())
+            stop_at = None if self._replays is None else self._replays.iteration
+            self._report_end(trainer.train(stop_at))
         self._report(f"play it   python -m alf.bin.play --root_dir {self._quoted}")
 
     def _report_end(self, result: TrainResult) -> None:

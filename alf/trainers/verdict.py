@@ -36,6 +36,8 @@ def compare_tensors(
     found: Mapping[str, torch.Tensor],
     recorded_on: str = "",
     found_on: str = "",
+    *,
+    exactly: bool = False,
 ) -> Verdict:
     """Compare tensors by name, in the order in which they were recorded.
 
@@ -47,6 +49,7 @@ def compare_tensors(
         found: from now.
         recorded_on: the device of then, for the words.
         found_on: the device of now.
+        exactly: whether close is not enough.
     """
     largest, where = 0.0, ""
     for name, then in recorded.items():
@@ -58,7 +61,7 @@ def compare_tensors(
         if same_bits(then, now):
             continue
         difference = _difference(then, now)
-        if not _is_close(then, now):
+        if exactly or not _is_close(then, now):
             return Verdict("differs", f"'{name}' differs first, {_told(then, now, difference)}")
         if difference > largest:
             largest, where = difference, name
