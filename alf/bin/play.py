@@ -63,6 +63,13 @@ flags.DEFINE_bool(
     "Run the code that trained the checkpoint, in a process of its own, instead of today's.",
     flag_values=FLAGS,
 )
+flags.DEFINE_bool(
+    "exact_env",
+    False,
+    "Run it in an environment with the versions of Python and of all packages that trained the "
+    "checkpoint; it is made once and kept. Implies --use_alf_snapshot.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_integer(
     "parallel_play",
     1,
@@ -126,6 +133,8 @@ def _play(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
     root_dir = _checked_root_dir(flag_values)
     _check_flags(flag_values)
     in_snapshot = _prove_snapshot()
+    if flag_values.exact_env and not in_snapshot:
+        return _play_in_exact_env(root_dir, flag_values, argv)
     if flag_values.use_alf_snapshot and not in_snapshot:
         return _play_in_snapshot(root_dir, flag_values.checkpoint_step, argv)
     window = _wants_window(flag_values)
@@ -251,15 +260,37 @@ def _prove_snapshot() -> bool:
     return True
 
 
-def _play_in_snapshot(root_dir: Path, step: int | None, argv: Sequence[str]) -> int:
+def _play_in_exact_env(root_dir: Path, flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
+    """Plays with the checkpoint's own code and package versions; returns the exit code."""
+    from alf.snapshot.exact_env import exact_environment, note_in_report
+
+    step = flag_values.checkpoint_step
+    with command.terminable():
+        environment = exact_environment(root_dir, _made_by(root_dir, step), _print_line)
+    # The snapshot's play may be older than this flag.
+    known = [word for word in argv if not re.fullmatch(r"--?(no)?exact_env(=.*)?", word)]
+    code = _play_in_snapshot(root_dir, step, known, environment.python)
+    if code == 0 and flag_values.report_file:
+        note_in_report(flag_values.report_file, environment)
+    return code
+
+
+def _play_in_snapshot(
+    root_dir: Path, step: int | None, argv: Sequence[str], python: Path | None = None
+) -> int:
     """Plays in a process that runs the checkpoint's own code; returns its exit code."""
     from alf.snapshot import copy_holds, run_with_snapshot
 
-    wanted = f"ckpt-{_checkpoint_steps(root_dir)[-1] if step is None else step}"
+    wanted = _made_by(root_dir, step)
     # The copy in the root dir is what people edit to look into a model, so it is what runs,
     # unless it belongs to other code than this checkpoint's.
     snapshot_id = None if copy_holds(root_dir, wanted) else wanted
-    return run_with_snapshot(root_dir, "alf.bin.play", argv, snapshot_id)
+    return run_with_snapshot(root_dir, "alf.bin.play", argv, snapshot_id, python)
+
+
+def _made_by(root_dir: Path, step: int | None) -> str:
+    """The name of the snapshot that made a checkpoint; None is the newest."""
+    return f"ckpt-{_checkpoint_steps(root_dir)[-1] if step is None else step}"
 
 
 def _ask(line: str) -> bool:

@@ -44,7 +44,11 @@ class Proof:
 
 
 def run_with_snapshot(
-    root_dir: Path | str, module: str, argv: Sequence[str], snapshot_id: str | None = None
+    root_dir: Path | str,
+    module: str,
+    argv: Sequence[str],
+    snapshot_id: str | None = None,
+    python: Path | None = None,
 ) -> int:
     """Runs `python -m module argv...` with a snapshot's code and waits for it.
 
@@ -54,6 +58,7 @@ def run_with_snapshot(
         argv: its arguments, passed on as they are.
         snapshot_id: which snapshot (an id or `ckpt-N`). None runs the copy in the root dir, edits
             included. Anything else runs exactly what was stored.
+        python: the Python of a virtual environment to run it in; None for that of this process.
 
     Returns:
         The exit code of the child; 128 + n where signal n ended it.
@@ -74,9 +79,10 @@ def run_with_snapshot(
         names = _import_names(store, entry)
         _drop_stale_bytecode(code, names)
         store.close()
-        command = [sys.executable, "-P", "-m", module, *argv]
+        command = [str(python or sys.executable), "-P", "-m", module, *argv]
+        environment = child_environment(code, entry.id, names)
         try:
-            child = subprocess.Popen(command, env=child_environment(code, entry.id, names))
+            child = subprocess.Popen(command, env=_activated(environment, python))
         except OSError as error:
             raise SnapshotError(
                 f"The snapshot's process cannot be started: {error.strerror} ({command[0]}). Is"
@@ -110,6 +116,19 @@ def child_environment(code: Path, snapshot_id: str, names: Iterable[str]) -> dic
     environment[ID_VARIABLE] = snapshot_id
     environment[NAMES_VARIABLE] = ",".join(names)
     return environment
+
+
+def _activated(environment: dict[str, str], python: Path | None) -> dict[str, str]:
+    """The variables of a process in another virtual environment, as its `activate` sets them.
+
+    Programs that packages start by their bare names, such as `ninja`, come from there too.
+    """
+    if python is None:
+        return environment
+    programs = str(python.parent)
+    path = os.pathsep.join(filter(None, (programs, environment.get("PATH"))))
+    kept = {name: value for name, value in environment.items() if name != "PYTHONHOME"}
+    return {**kept, "PATH": path, "VIRTUAL_ENV": str(python.parent.parent)}
 
 
 def prove() -> Proof | None:
