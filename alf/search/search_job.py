@@ -277,12 +277,15 @@ class SearchJob:
             return Executor(tasks, environment, slots(submission), progress).run()
 
     def _write_config(self, submission: Submission, run: Run) -> None:
+        folder = self._root_dir / run.name
         write_alf_config(
-            self._root_dir / run.name / _CONFIG_FILE,
+            folder / _CONFIG_FILE,
             submission.overrides_of(run),
             submission.conf_source,
             self._root_dir / submission.frozen_conf,
         )
+        if submission.snapshot_id is not None:
+            snapshot.share(folder, self._root_dir)
 
     def _task(self, submission: Submission, run: Run) -> Task:
         folder = self._root_dir / run.name

@@ -3,13 +3,13 @@
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from alf.snapshot.exclusions import RULES_VERSION, FoundFile, holds_private_key
-from alf.snapshot.pack import BLOB, PackWriter, object_id, write_file
+from alf.snapshot.pack import BLOB, ObjectWriter, object_id, write_file
 from alf.snapshot.records import LeftOut
 from alf.snapshot.store import EXECUTABLE_MODE, FILE_MODE, Blob, Store
 
@@ -17,6 +17,7 @@ _CACHE_NAME = "alf-files.json"
 # A file that was written this short a time ago can change again without a new time stamp.
 _SETTLED_NS = 2_000_000_000
 _ATTEMPTS = 3
+_REPORT_SECONDS = 1.0
 
 _Signature = tuple[int, int, int, int]
 
@@ -36,20 +37,52 @@ class Content:
     bytes: dict[str, int] = field(default_factory=dict[str, int])
 
 
-def store_files(files: Mapping[str, FoundFile], store: Store, pack: PackWriter) -> Content:
+def store_files(
+    files: Mapping[str, FoundFile],
+    store: Store,
+    pack: ObjectWriter,
+    cache_folder: Path | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Content:
     """Adds the content of files to a pack; files that did not change since last time are not read.
 
     Args:
         files: path in the snapshot -> file.
         store: where earlier content is.
         pack: where new content goes.
+        cache_folder: where to remember the status of the files; None for the folder of the store.
+        report: gets a line each second that it takes, or None.
 
     Raises:
         OSError: the disk is full or cannot be written.
     """
-    cache = FileCache.load(store.path)
+    folder = store.path if cache_folder is None else cache_folder
+    cache = FileCache.load(folder)
+    content = _store_all(files, store, pack, cache, Progress(files.values(), report))
+    cache.keep(file.path for file in files.values())
+    cache.save(folder)
+    return content
+
+
+def store_anew(files: Mapping[str, FoundFile], store: Store, pack: ObjectWriter) -> Content:
+    """As `store_files`, but reads every file, and remembers none.
+
+    Raises:
+        OSError: the disk is full or cannot be written.
+    """
+    return _store_all(files, store, pack, FileCache({}), Progress(files.values(), None))
+
+
+def _store_all(
+    files: Mapping[str, FoundFile],
+    store: Store,
+    pack: ObjectWriter,
+    cache: "FileCache",
+    progress: "Progress",
+) -> Content:
     content = Content()
     for path, file in files.items():
+        progress.next(file)
         blob_id = cache.blob_id(file.path, file.status)
         size = file.status.st_size
         if blob_id is None or not store.has(blob_id):
@@ -70,9 +103,32 @@ def store_files(files: Mapping[str, FoundFile], store: Store, pack: PackWriter) 
         is_executable = os.name == "posix" and bool(file.status.st_mode & 0o111)
         content.blobs[path] = Blob(blob_id, EXECUTABLE_MODE if is_executable else FILE_MODE)
         content.bytes[path] = size
-    cache.keep(file.path for file in files.values())
-    cache.save(store.path)
     return content
+
+
+class Progress:
+    """Tells how far a long capture is, once a second.
+
+    Args:
+        files: all that will be stored.
+        report: gets the lines, or None.
+    """
+
+    def __init__(self, files: Iterable[FoundFile], report: Callable[[str], None] | None):
+        sizes = [file.status.st_size for file in files]
+        self._all = f"{len(sizes):,} files, {{:,.0f}} of {sum(sizes) / 1e6:,.0f} MB"
+        self._files = 0
+        self._bytes = 0
+        self._report = report
+        self._due = time.monotonic() + _REPORT_SECONDS
+
+    def next(self, file: FoundFile) -> None:
+        """Call it before each file."""
+        if self._report is not None and time.monotonic() >= self._due:
+            self._report(f"snapshot  {self._files:,} of {self._all.format(self._bytes / 1e6)}")
+            self._due = time.monotonic() + _REPORT_SECONDS
+        self._files += 1
+        self._bytes += file.status.st_size
 
 
 def read_steadily(path: str) -> tuple[bytes, os.stat_result]:

@@ -132,13 +132,13 @@ class Store:
 
     def pack_writer(self) -> PackWriter:
         """A writer for new objects; what killed writers left is removed first."""
-        return PackWriter(self._without_leftovers())
+        return PackWriter(self._clean_pack_folder())
 
     def loose_writer(self) -> LooseWriter:
         """The same for a few small objects."""
-        return LooseWriter(self._without_leftovers().parent)
+        return LooseWriter(self._clean_pack_folder().parent)
 
-    def _without_leftovers(self) -> Path:
+    def _clean_pack_folder(self) -> Path:
         folder = self.path / "objects" / "pack"
         remove_leftovers(folder)
         remove_leftovers(self.path)
@@ -177,6 +177,14 @@ class Store:
         name = pack.add(COMMIT, commit.as_raw_string()).hex()
         pack.finish()
         return name
+
+    def refer(self, ref: str, commit: str) -> None:
+        """Lets a reference, `refs/...`, point to a commit.
+
+        Raises:
+            SnapshotError: the disk cannot be written.
+        """
+        self._refs.write(ref, commit)
 
     def move_main(self, commit: str) -> None:
         """Makes a commit the newest snapshot."""
@@ -372,6 +380,20 @@ class Store:
                 f"The {what} {name} in '{self.path}' is missing or damaged ({error!r})."
                 " `alf snapshot verify` names everything that is; restore that file from a backup."
             ) from error
+
+    def borrows(self, name: str) -> bool:
+        """Whether an object is in a store that this one borrows from, and not in this one."""
+        oid = ObjectID(name.encode("ascii"))
+        return not (self._objects.contains_packed(oid) or self._objects.contains_loose(oid))
+
+    def raw(self, name: str) -> tuple[int, bytes]:
+        """The kind and the content of any object.
+
+        Raises:
+            SnapshotError: it is missing or damaged.
+        """
+        self._object(name, "object")
+        return self._objects.get_raw(ObjectID(name.encode("ascii")))
 
     def damage(self, name: str) -> str | None:
         """What is wrong with an object, in words; None if its content still has the name `name`."""

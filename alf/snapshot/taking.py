@@ -1,10 +1,11 @@
 """Takes a snapshot: evidence, files, store, working copy, in this order."""
 
+import contextlib
 import json
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +13,13 @@ from types import ModuleType
 from typing import Any
 
 from alf.errors import RootDirError
-from alf.snapshot.capture import PACKAGES_FOLDER, Capture, capture
-from alf.snapshot.content import Content, store_files
+from alf.snapshot.capture import CONF_TEXT_NAME, PACKAGES_FOLDER, Capture, capture
+from alf.snapshot.content import Content, store_anew, store_files
 from alf.snapshot.exclusions import Limits
 from alf.snapshot.lock import hold_store
 from alf.snapshot.pack import BLOB
 from alf.snapshot.records import LeftOut, Manifest, Package, Snapshot
+from alf.snapshot.sharing import keep_lent, lending
 from alf.snapshot.store import (
     FILE_MODE,
     ID_LENGTH,
@@ -28,7 +30,7 @@ from alf.snapshot.store import (
     now,
 )
 from alf.snapshot.surroundings import describe_surroundings
-from alf.snapshot.working_copy import write_working_copy
+from alf.snapshot.working_copy import is_on_demand, write_working_copy
 
 _MOST_LEFT_OUT = 1000
 
@@ -43,10 +45,12 @@ def take(
     limits: Limits | None = None,
     modules: Mapping[str, ModuleType] | None = None,
     import_path: Iterable[str] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> Snapshot:
     """Stores the code that this process runs in `<root_dir>/snapshots.git` and beside it.
 
-    Call it once at the start of a job, when the conf was loaded and before training.
+    Call it once at the start of a job, when the conf was loaded and before training. In a run of a
+    search the files beside the store are not written; see `alf.snapshot.working_copy.heal`.
 
     Args:
         root_dir: the job's folder; made if it is not there.
@@ -57,6 +61,7 @@ def take(
         limits: sizes; None for 50 MB a file and 1 GB together.
         modules: what was imported; None for `sys.modules`.
         import_path: where it was found; None for `sys.path`.
+        report: gets a line each second that storing the files takes, or None.
 
     Returns:
         What was stored and what was left out.
@@ -86,11 +91,15 @@ def take(
             "seed": seed,
         }
         try:
-            commit, manifest, content = _store(store, captured, surroundings, start, started)
+            commit, manifest, content = _store(
+                store, captured, surroundings, start, started, report
+            )
         except OSError as error:
             cannot_write(store.path, error)
         entry = store.entry(commit)
-        edits = write_working_copy(store, entry, _in_place(manifest.packages, root))
+        edits: list[str] = []
+        if not is_on_demand(store):
+            edits = write_working_copy(store, entry, _in_place(manifest.packages, root))
         warnings = [*captured.warnings, *(_edit_warning(path) for path in edits)]
         return Snapshot(
             id=commit[:ID_LENGTH],
@@ -111,27 +120,43 @@ def _store(
     surroundings: Mapping[str, Any],
     start: dict[str, Any],
     started: float,
+    report: Callable[[str], None] | None,
 ) -> tuple[str, Manifest, Content]:
     """Objects, then the branch. Returns the commit, its manifest, and what was stored."""
     parent = store.newest()
-    with store.pack_writer() as pack:
-        content = store_files(captured.files, store, pack)
-        left_out = _shortened([*captured.left_out, *content.left_out])
-        manifest = Manifest(_counted(captured, content), left_out, surroundings)
+    code = dict(captured.files)
+    conf_text = {path: code.pop(path) for path in (CONF_TEXT_NAME,) if path in code}
+    with lending(store) as lender, contextlib.ExitStack() as stack:
+        is_shared = lender is not store
+        own = stack.enter_context(store.loose_writer() if is_shared else store.pack_writer())
+        writer = stack.enter_context(lender.pack_writer()) if is_shared else own
+        content = store_files(code, store, writer, lender.path, report)
+        own_content = store_anew(conf_text, store, own)
+        left_out = [*captured.left_out, *content.left_out, *own_content.left_out]
+        manifest = Manifest(_counted(captured, content), _shortened(left_out), surroundings)
         text = to_json_text(manifest.to_json())
-        files = {**content.blobs, MANIFEST_NAME: Blob(pack.add(BLOB, text).hex(), FILE_MODE)}
+        files = {**content.blobs, MANIFEST_NAME: Blob(writer.add(BLOB, text).hex(), FILE_MODE)}
+        if is_shared:
+            keep_lent(lender, files, writer)
+        content.blobs.update(own_content.blobs)
+        content.bytes.update(own_content.bytes)
         start |= {
             "files": len(content.bytes),
             "bytes": sum(content.bytes.values()),
             "warnings": captured.warnings,
             "seconds": round(time.perf_counter() - started, 3),
         }
-        when = now()
-        stamp = datetime.fromtimestamp(when, UTC).isoformat().replace("+00:00", "Z")
-        summary = f"snapshot of {', '.join(captured.packages)} at {stamp}"
-        commit = store.commit(files, summary, start, pack, parent, when)
+        summary, when = summarize(captured.packages)
+        commit = store.commit(files | content.blobs, summary, start, own, parent, when)
     store.move_main(commit)
     return commit, manifest, content
+
+
+def summarize(packages: Iterable[str]) -> tuple[str, int]:
+    """The first line of a snapshot's commit message, and the Unix time that it names."""
+    when = now()
+    stamp = datetime.fromtimestamp(when, UTC).isoformat().replace("+00:00", "Z")
+    return f"snapshot of {', '.join(packages)} at {stamp}", when
 
 
 def to_json_text(data: Mapping[str, Any]) -> bytes:

@@ -112,12 +112,20 @@ def write_working_copy(store: Store, entry: Entry, in_place: Iterable[str] = ())
     return edits
 
 
+def is_on_demand(store: Store) -> bool:
+    """Whether the copy is not made before somebody asks for it: as in the many runs of a search."""
+    return store.shared is not None and not Record.load(store).commit
+
+
 def heal(store: Store) -> None:
-    """Finishes a copy that was being written when its process died.
+    """Makes a copy that is made on demand, and finishes one whose process died while writing it.
 
     Raises:
         SnapshotError: the root dir cannot be written.
     """
+    if is_on_demand(store):
+        write_working_copy(store, store.resolve(None))
+        return
     record = Record.load(store)
     if not record.is_whole:
         write_working_copy(store, store.entry(record.commit))
@@ -148,8 +156,10 @@ def edited_files(store: Store, entry: Entry) -> dict[str, str]:
 
     Returns:
         path -> `modified`, `missing`, or `added` for a file inside a captured package that is not
-        in the snapshot. Caches do not count.
+        in the snapshot. Caches do not count. A copy that nobody asked for yet differs in nothing.
     """
+    if is_on_demand(store):
+        return {}
     root = store.root_dir
     record = Record.load(store)
     found: dict[str, str] = {}

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from alf.bin import grid_search
+from alf.snapshot import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -147,8 +148,22 @@ def test_each_run_is_a_root_dir(finished):
     assert "'ActorCriticLoss.gamma': 0.9," in text
     assert "'TrainerConfig.random_seed': 41," in text
     assert (run / "train" / "algorithm" / "ckpt-2" / "model.safetensors").exists()
-    assert (run / "alf" / "search" / "search_job.py").exists()
-    assert (run / "my_project" / "algorithm.py").read_text() == ALGORITHM
+    assert not (run / "alf").exists()  # made when somebody plays with it
+    with Store(run) as store:
+        files = store.files(store.resolve("ckpt-2").tree)
+        assert "alf/search/search_job.py" in files
+        assert ALGORITHM.encode() == store.read(files["my_project/algorithm.py"].id)
+
+
+def test_runs_share_the_code_of_their_search(finished):
+    """What a run stores for itself is small, and nothing that it shares is there twice."""
+    _, root, _, _ = finished
+    stores = [path for path in root.glob("*/snapshots.git") if (path / "refs/tags/ckpt-2").exists()]
+
+    assert 6 == len(stores)
+    for store in stores:
+        assert sum(p.stat().st_size for p in store.rglob("*") if p.is_file()) < 5000
+    assert 1 == len(list(root.glob("snapshots.git/refs/runs/*")))
 
 
 def test_edits_do_not_reach_queued_runs(finished):
@@ -180,6 +195,8 @@ def test_the_play_command_works(finished):
     )
 
     assert 0 == played.returncode, played.stderr
+    folder = root / Path(command[command.index("--root_dir") + 1])
+    assert (folder / "alf" / "search" / "search_job.py").exists()
 
 
 def test_going_on_skips_what_is_finished(finished):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +53,7 @@ class Project:
     imports: list[str] = field(default_factory=list)
     confs: list[str] = field(default_factory=list)
     conf_text: str | None = None
+    checkout: Path = CHECKOUT
 
     def command(self) -> list[str]:
         import json
@@ -67,7 +69,7 @@ class Project:
         return [sys.executable, str(script), json.dumps(arguments)]
 
     def environment(self) -> dict[str, str]:
-        path = os.pathsep.join(str(p) for p in [*self.import_path, CHECKOUT])
+        path = os.pathsep.join(str(p) for p in [*self.import_path, self.checkout])
         return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def take(self, cwd: Path | None = None) -> dict:
@@ -86,28 +88,38 @@ class Project:
         return json.loads(done.stdout)
 
 
+@pytest.fixture(scope="session")
+def make_project() -> Callable[[Path], Project]:
+    """Makes a sibling package with untracked data, imported through PYTHONPATH, in a folder."""
+
+    def make(base: Path) -> Project:
+        folder = base / "work"
+        write_files(
+            folder / "sibling_repo",
+            {
+                "my_project/__init__.py": "",
+                "my_project/agent.py": "ANSWER = 42\n",
+                "my_project/never_imported.py": "OTHER = 1\n",
+                "my_project/data/env.yaml": "speed: 3\n",
+                "my_project/data/mesh.bin": bytes(range(256)) * 10,
+                "my_project/__pycache__/agent.cpython-311.pyc": b"stale",
+                "README.md": "outside of the package\n",
+            },
+        )
+        return Project(
+            folder,
+            base / "job",
+            import_path=[folder / "sibling_repo"],
+            imports=["my_project.agent"],
+        )
+
+    return make
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(make_project, tmp_path: Path) -> Project:
     """A sibling package with untracked data, imported through PYTHONPATH."""
-    folder = tmp_path / "work"
-    write_files(
-        folder / "sibling_repo",
-        {
-            "my_project/__init__.py": "",
-            "my_project/agent.py": "ANSWER = 42\n",
-            "my_project/never_imported.py": "OTHER = 1\n",
-            "my_project/data/env.yaml": "speed: 3\n",
-            "my_project/data/mesh.bin": bytes(range(256)) * 10,
-            "my_project/__pycache__/agent.cpython-311.pyc": b"stale",
-            "README.md": "outside of the package\n",
-        },
-    )
-    return Project(
-        folder,
-        tmp_path / "job",
-        import_path=[folder / "sibling_repo"],
-        imports=["my_project.agent"],
-    )
+    return make_project(tmp_path)
 
 
 @pytest.fixture
