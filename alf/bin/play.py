@@ -279,13 +279,38 @@ def _play_in_snapshot(
     root_dir: Path, step: int | None, argv: Sequence[str], python: Path | None = None
 ) -> int:
     """Plays in a process that runs the checkpoint's own code; returns its exit code."""
-    from alf.snapshot import copy_holds, run_with_snapshot
+    from alf.snapshot import copy_holds, refuse_damaged, run_with_snapshot
 
     wanted = _made_by(root_dir, step)
+    if python is None:
+        _remark_versions(root_dir, wanted)
+    refuse_damaged(root_dir, wanted)
     # The copy in the root dir is what people edit to look into a model, so it is what runs,
     # unless it belongs to other code than this checkpoint's.
     snapshot_id = None if copy_holds(root_dir, wanted) else wanted
+    if snapshot_id is None:
+        _report_edits(root_dir)
     return run_with_snapshot(root_dir, "alf.bin.play", argv, snapshot_id, python)
+
+
+def _report_edits(root_dir: Path) -> None:
+    """Says that what is about to run is not quite the code that trained the model."""
+    from alf.snapshot import edited
+
+    edits = edited(root_dir)
+    if edits:
+        count = "1 file" if len(edits) == 1 else f"{len(edits)} files"
+        more = f" and {len(edits) - 3} more" if len(edits) > 3 else ""
+        _print_line(f"edited    since training: {count}, {', '.join(edits[:3])}{more}")
+
+
+def _remark_versions(root_dir: Path, snapshot: str) -> None:
+    """Says which packages of importance have other versions than those that trained the model."""
+    from alf.snapshot.exact_env import version_remark
+
+    remark = version_remark(root_dir, snapshot)
+    if remark is not None:
+        _print_line(f"python    {remark}")
 
 
 def _made_by(root_dir: Path, step: int | None) -> str:

@@ -17,8 +17,8 @@ class Changed:
     """Files that differ between a snapshot and the code of now.
 
     Attributes:
-        loaded: confs, and source files of modules that this process has imported; those of the
-            user before those of `alf`.
+        loaded: confs, source files of modules that this process has imported, and source files
+            that are not there any more; those of the user before those of `alf`.
         others: files that it has not loaded, or that are no Python code.
     """
 
@@ -45,7 +45,11 @@ def changed_since(
         packages = store.manifest(entry).packages
         found = changes(stored_side(store, entry).files, current_side(store, entry).files)
     changed = [path for path in found if path != MANIFEST_NAME]
-    loaded = [path for path in changed if _is_loaded(path, packages, loaded_names)]
+    loaded = [
+        path
+        for path in changed
+        if _is_loaded(path, packages, loaded_names) or _is_lost_code(path, found[path])
+    ]
     others = [path for path in changed if path not in loaded]
     return Changed(tuple(sorted(loaded, key=_users_first)), tuple(others))
 
@@ -65,6 +69,10 @@ def _is_loaded(path: str, packages: tuple[Package, ...], names: set[str]) -> boo
         if module.endswith(".py"):
             return module.removesuffix(".py").removesuffix(".__init__") in names
     return False
+
+
+def _is_lost_code(path: str, change: str) -> bool:
+    return change == "removed" and path.endswith(".py")
 
 
 def _users_first(path: str) -> tuple[bool, str]:

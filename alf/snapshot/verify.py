@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from alf.errors import CheckpointError, SnapshotError
 from alf.snapshot.store import Entry, Store
-from alf.snapshot.working_copy import copied_entry, edited_files
+from alf.snapshot.working_copy import copied_entry, edited_files, is_copy_of
 
 CHECKPOINTS_FOLDER = Path("train", "algorithm")
 _CHUNK = 1 << 20
@@ -76,6 +76,7 @@ def verify(root_dir: Path | str, checkpoint: int | None = None) -> Report:
             findings += _damaged_objects(store, entry, seen)
         if checkpoint is None:
             findings += _damaged_packs(store)
+        if checkpoint is None or any(is_copy_of(store, entry) for entry in entries):
             findings += _edits(store)
     unproved: list[int] = []
     for number, folder in folders.items():
@@ -86,6 +87,26 @@ def verify(root_dir: Path | str, checkpoint: int | None = None) -> Report:
             findings += _damaged_files(root, folder, digests)
     checked = tuple(number for number in folders if number not in unproved)
     return Report(len(entries), len(seen), checked, tuple(unproved), tuple(findings))
+
+
+def refuse_damaged(root_dir: Path | str, name: str) -> None:
+    """Raises if anything that a snapshot holds is not as it was stored.
+
+    Args:
+        root_dir: the job's folder.
+        name: an id or `ckpt-N`.
+
+    Raises:
+        SnapshotError: naming what is damaged, or that there is no such snapshot.
+    """
+    with Store(root_dir) as store:
+        found = next(_damaged_objects(store, store.resolve(name), set()), None)
+    if found is not None:
+        raise SnapshotError(
+            f"{found.path}: {found.problem}, so it is not the code that made '{name}' any more. "
+            f"`alf snapshot verify --root_dir {root_dir}` lists all damage; put a good copy of "
+            "snapshots.git in its place, or play with today's code (without --use_alf_snapshot)."
+        )
 
 
 def file_digest(path: Path) -> str:

@@ -192,7 +192,11 @@ def check_answers(policy: Policy, env: AlfEnvironment, fingerprint: Fingerprint 
         except KeyError as error:
             return Verdict("differs", f"the policy takes '{error.args[0]}', which was not recorded")
         answers = _answers(policy, *batch)
-    return compare_tensors(fingerprint.answers, answers, fingerprint.device, str(policy.device))
+    verdict = compare_tensors(fingerprint.answers, answers, fingerprint.device, str(policy.device))
+    count = len(next(iter(fingerprint.inputs.values())))
+    if verdict.word == "exact":
+        return Verdict("exact", f"{count} recorded inputs are answered as then, bit for bit")
+    return Verdict(verdict.word, f"of the answers to {count} recorded inputs, {verdict.told}")
 
 
 def check_trace(policy: Policy, env: AlfEnvironment, fingerprint: Fingerprint) -> Verdict:

@@ -69,7 +69,7 @@ def compare_tensors(
     if not where:
         return Verdict("exact", f"{count} equal bit for bit")
     devices = f", {recorded_on} then and {found_on} now" if recorded_on != found_on else ""
-    return Verdict("close", f"largest difference {largest:.2g} in '{where}'{devices}")
+    return Verdict("close", f"'{where}' differs most, by {largest:.2g}{devices}")
 
 
 def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
