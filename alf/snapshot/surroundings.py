@@ -16,6 +16,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from alf.snapshot.git_state import describe_git
+from alf.snapshot.imported import imported_distributions
 from alf.snapshot.records import Package
 
 # Variables that change what a job computes. Anything not listed may hold a secret.
@@ -35,8 +36,8 @@ def describe_surroundings(packages: Iterable[Package]) -> dict[str, Any]:
         packages: what was captured; the git state of each of their folders is recorded.
 
     Returns:
-        JSON: `python`, `platform`, `cpu`, `threads`, `environment`, `distributions`, `sources`, and
-        `torch` and `gpus` where there are any.
+        JSON: `python`, `platform`, `cpu`, `threads`, `environment`, `distributions`, `imported`,
+        `sources`, and `torch` and `gpus` where there are any.
     """
     roots = sorted({package.root for package in packages})
     found: dict[str, Any] = {
@@ -57,6 +58,7 @@ def describe_surroundings(packages: Iterable[Package]) -> dict[str, Any]:
             name: value for name, value in sorted(os.environ.items()) if _VARIABLES.fullmatch(name)
         },
         "distributions": installed_distributions(sys.path),
+        "imported": imported_distributions(sys.modules, sys.path),
         "sources": {root: state for root in roots if (state := describe_git(Path(root)))},
     }
     return found | _torch_facts()
