@@ -3,13 +3,16 @@
 Needs `pip install -e '.[bench,box2d]'`. Both train with the settings of `ppo_lunar_lander_conf`,
 for the same number of steps, one after the other on one thread; then the greedy policy plays 20
 episodes, the same on both sides. Ours is a real `alf train`. Seconds are those of the training
-loop; the processor's include, for ours, the start of the process. The last line is JSON.
+loop; the processor's include, for ours, the start of the process. The last lines are the means over
+the seeds with their standard errors, and JSON.
 """
 
 import argparse
 import json
+import math
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -41,6 +44,8 @@ def main() -> None:
             row = {"seed": seed, **run(seed, args.iterations)}
             rows[name].append(row)
             print(name, "  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+    for name, runs in rows.items():
+        print(name, "mean", mean_and_error([run["greedy_return"] for run in runs]))
     print(json.dumps({"steps": args.iterations * ENVIRONMENTS * UNROLL_LENGTH, **rows}))
 
 
@@ -72,6 +77,8 @@ def stable_baselines3(seed: int, iterations: int) -> Row:
         "LunarLander-v3",
         n_envs=ENVIRONMENTS,
         seed=seed,
+        # Else it makes environments that can draw, which makes each step three times as dear.
+        env_kwargs={"render_mode": None},
         wrapper_class=gymnasium.wrappers.TransformReward,
         wrapper_kwargs={"func": lambda reward: 0.05 * reward},
     )
@@ -104,6 +111,14 @@ def row(greedy_return: float, wall: float, cpu: float, steps: int) -> Row:
         "processor_seconds": round(cpu, 1),
         "steps_per_second": round(steps / wall),
     }
+
+
+def mean_and_error(values: list[float]) -> str:
+    """The mean of independent runs, and how far it may be off: its standard error."""
+    if len(values) == 1:
+        return f"{values[0]:.1f}"
+    error = statistics.stdev(values) / math.sqrt(len(values))
+    return f"{statistics.mean(values):.1f} +- {error:.1f}"
 
 
 def children_seconds() -> float:
