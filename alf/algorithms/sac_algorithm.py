@@ -109,7 +109,8 @@ class SacAlgorithm(Algorithm):
         action_spec: nest of specs; at most one is discrete (bounded integers of shape `()`).
         reward_spec: a float32 scalar.
         actor_network_cls: `(input_tensor_spec=, action_spec=)` -> network that gives a nest of
-            distributions; not used without continuous actions.
+            distributions; not used without continuous actions. A network that is not used may
+            be `None`, this one and the next two.
         critic_network_cls: `(input_tensor_spec=)` -> network that gives `[B]` values of pairs of
             observation and action; used where all actions are continuous.
         q_network_cls: `(input_tensor_spec=, action_spec=)` -> network that gives `[B, n]` values
@@ -147,9 +148,9 @@ class SacAlgorithm(Algorithm):
         observation_spec: Any,
         action_spec: Any,
         reward_spec: TensorSpec | None = None,
-        actor_network_cls: Callable[..., Any] = ActorDistributionNetwork,
-        critic_network_cls: Callable[..., Any] = CriticNetwork,
-        q_network_cls: Callable[..., Any] = QNetwork,
+        actor_network_cls: Callable[..., Any] | None = ActorDistributionNetwork,
+        critic_network_cls: Callable[..., Any] | None = CriticNetwork,
+        q_network_cls: Callable[..., Any] | None = QNetwork,
         epsilon_greedy: float | None = None,
         use_entropy_reward: bool = True,
         calculate_priority: bool = False,
@@ -188,10 +189,15 @@ class SacAlgorithm(Algorithm):
         self._offset = int(discrete.minimum) if discrete is not None else 0
         self._actor_network: Network | None = None
         if continuous is not None:
-            self._actor_network = _make_actor(actor_network_cls, observation_spec, continuous)
+            make_actor = _needed("actor_network_cls", actor_network_cls)
+            self._actor_network = _make_actor(make_actor, observation_spec, continuous)
         pair = observation_spec if continuous is None else (observation_spec, continuous)
         arguments = {} if discrete is None else {"action_spec": discrete}
-        make_critic = critic_network_cls if discrete is None else q_network_cls
+        make_critic = (
+            _needed("critic_network_cls", critic_network_cls)
+            if discrete is None
+            else _needed("q_network_cls", q_network_cls)
+        )
         self._critics = make_parallel(
             [make_critic(input_tensor_spec=pair, **arguments) for _ in range(num_critic_replicas)]
         )
@@ -371,6 +377,12 @@ class SacAlgorithm(Algorithm):
 def _lowest(values: torch.Tensor) -> torch.Tensor:
     """What the most sober replica says, `[N]` or `[N, n]`."""
     return values.amin(1) if values.shape[1] > 1 else values.squeeze(1)
+
+
+def _needed(name: str, make: Callable[..., Any] | None) -> Callable[..., Any]:
+    if make is None:
+        raise ConfigError(f"SacAlgorithm.{name} is None, and the action needs one: leave it out")
+    return make
 
 
 def _make_actor(
