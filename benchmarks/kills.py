@@ -26,7 +26,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,7 @@ def main() -> int:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Kill a job at random moments.")
     parser.add_argument("--conf", required=True, help="of a job that takes a few seconds")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
@@ -110,7 +109,7 @@ class Kills:
         job = self._start(self._straight)
         partial_since, saves = None, []
         while job.poll() is None:
-            being_written = list(unfinished_checkpoints(self._straight))
+            being_written = is_saving(self._straight, job.pid)
             now = time.perf_counter()
             if being_written and partial_since is None:
                 partial_since = now
@@ -177,7 +176,7 @@ class Kills:
     def _wait(self, kind: str, job: subprocess.Popen[bytes], root_dir: Path) -> bool:
         """Wait for the moment; returns false if the job was done before."""
         if kind == "checkpoint":
-            while job.poll() is None and not any(unfinished_checkpoints(root_dir)):
+            while job.poll() is None and not is_saving(root_dir, job.pid):
                 time.sleep(0.0003)
             wait = self._moments.uniform(0, 1.5 * self._save)  # tidying up follows the save
         else:
@@ -213,14 +212,14 @@ class Kills:
         print(f"{root_dir.name}  {'; '.join(faults) or 'as the straight run'}", flush=True)
 
 
-def unfinished_checkpoints(root_dir: Path) -> Iterator[str]:
-    """Names of folders that checkpoints are being written to."""
-    return (path.name for path in (root_dir / "train/algorithm").glob(".ckpt-*.partial-*"))
+def is_saving(root_dir: Path, pid: int) -> bool:
+    """Whether a process writes a checkpoint, or was killed while it did."""
+    return any((root_dir / "train/algorithm").glob(f".ckpt-*.partial-{pid}"))
 
 
 def what_was_hit(root_dir: Path, pid: int) -> str:
     """What a killed process was doing, by what it left."""
-    if any(name.endswith(f".partial-{pid}") for name in unfinished_checkpoints(root_dir)):
+    if is_saving(root_dir, pid):
         return "while a checkpoint was written"
     if any((root_dir / "train/algorithm").glob("ckpt-*")):
         return "with checkpoints there"
@@ -242,11 +241,13 @@ def differences(straight: Path, other: Path) -> list[str]:
     folders = [last_checkpoint(root_dir) for root_dir in (straight, other)]
     if folders[0].name != folders[1].name:
         return [f"it ends at {folders[1].name}, not at {folders[0].name}"]
-    found = unequal(*(load_file(folder / "model.safetensors") for folder in folders), "model")
-    states = (torch.load(folder / "trainer.pt", weights_only=True) for folder in folders)
-    found += unequal(*states, "trainer")
-    replays = (json.loads((f / "checkpoint.json").read_text())["replay_digests"] for f in folders)
-    found += unequal(*replays, "replay")
+    found: list[str] = []
+    for what, read in (
+        ("model", lambda folder: load_file(folder / "model.safetensors")),
+        ("trainer", lambda folder: torch.load(folder / "trainer.pt", weights_only=True)),
+        ("replay", lambda f: json.loads((f / "checkpoint.json").read_text())["replay_digests"]),
+    ):
+        found += unequal(read(folders[0]), read(folders[1]), what)
     for name in ("train/metrics.jsonl", "eval/metrics.jsonl"):
         texts = [p.read_text() if p.exists() else "" for p in (straight / name, other / name)]
         found += [name] * (texts[0] != texts[1])
@@ -263,8 +264,7 @@ def unequal(one: Any, other: Any, where: str) -> list[str]:
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
         return [path for key in one for path in unequal(one[key], other[key], f"{where}.{key}")]
     if isinstance(one, list | tuple) and type(one) is type(other) and len(one) == len(other):
-        pairs = enumerate(zip(one, other, strict=True))
-        return [path for i, pair in pairs for path in unequal(*pair, f"{where}.{i}")]
+        return [path for i, x in enumerate(one) for path in unequal(x, other[i], f"{where}.{i}")]
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         same = one.shape == other.shape and one.dtype == other.dtype
         return [] if same and bytes_of(one) == bytes_of(other) else [where]

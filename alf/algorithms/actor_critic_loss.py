@@ -109,7 +109,7 @@ class ActorCriticLoss:
             neg_entropy = -compute_entropy(info.action_distribution)
             loss = loss + self._entropy_regularization * neg_entropy
         if summary.should_record_summaries():
-            self._summarize(info, returns, advantages)
+            self._summarize(info, returns, advantages, valid)
         return LossInfo(loss=loss, extra=ActorCriticLossInfo(td_loss, pg_loss, neg_entropy))
 
     def _returns_and_advantages(self, info: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,10 +124,12 @@ class ActorCriticLoss:
             return advantages + value[:-1], advantages
         return discounted_return(*sequence), advantages
 
-    def _summarize(self, info: Any, returns: torch.Tensor, advantages: torch.Tensor) -> None:
+    def _summarize(
+        self, info: Any, returns: torch.Tensor, advantages: torch.Tensor, valid: torch.Tensor
+    ) -> None:
         with summary.scope(self._name):
             value = info.value[:-1].detach()
-            summary.scalar("explained_variance", explained_variance(value, returns))
+            summary.scalar("explained_variance", explained_variance(value, returns, valid))
             if self._debug_summaries:
                 summary.histogram("returns", returns)
                 summary.histogram("advantages", advantages)

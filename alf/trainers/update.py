@@ -90,8 +90,9 @@ class Updater:
                 prefix = f"{name}/" if name else ""
                 summary.scalar(f"{prefix}learning_rate", optimizer.lr)
                 norm = norms[name]
-                if norm is not None:
-                    summary.scalar(f"{prefix}grad_norm", norm)
+                if norm is None:  # nothing was clipped, so it was not needed
+                    norm = _gradient_norm(optimizer.params)
+                summary.scalar(f"{prefix}grad_norm", norm)
             distribution = getattr(info, "action_distribution", ())
             if distribution != ():
                 summary.scalar("entropy", mean(compute_entropy(distribution), valid))
@@ -160,6 +161,12 @@ def mean(values: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
     if valid is None or values.shape != valid.shape:
         return values.float().mean()
     return torch.where(valid, values, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+def _gradient_norm(parameters: list[torch.nn.Parameter]) -> torch.Tensor:
+    """The norm of all gradients together; 0 where there is none."""
+    norms = [p.grad.norm() for p in parameters if p.grad is not None]
+    return torch.stack(norms).norm() if norms else torch.zeros(())
 
 
 def _save_batch(path: Path, batch: dict[str, Any]) -> None:

@@ -1,140 +1,314 @@
 """A job that is stopped, or killed, and goes on in a new process ends at the same bits.
 
 For each kind of training: one update an unroll, epochs of minibatches, and replay; with statistics
-of observations and stacked frames, whose state lies between the environment and the policy.
+of observations and stacked frames, whose state lies between the environment and the policy; with
+environments in this process, in worker processes, and such that cannot be put back.
 """
 
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-CONFS = {
-    "a2c": """
-alf.config("create_environment", env_name="CartPole-v1", num_parallel_environments=3)
+A2C = """
+from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
 alf.config(
     "TrainerConfig",
     algorithm_ctor=partial(ActorCriticAlgorithm, optimizer=alf.optimizers.Adam(lr=1e-2)),
 )
-""",
-    "a2c with memory, statistics and stacked frames": """
-alf.config("create_environment", env_name="Pendulum-v1", num_parallel_environments=2)
-alf.config("suite_gym.load", max_episode_steps=7)
-alf.config("ActorCriticAlgorithm", actor_network_ctor=alf.networks.ActorDistributionRNNNetwork)
-alf.config("ActorDistributionRNNNetwork", lstm_hidden_size=5)
-alf.config(
-    "TrainerConfig",
-    data_transformer_ctor=[ObservationNormalizer, FrameStacker],
-    algorithm_ctor=partial(ActorCriticAlgorithm, optimizer=alf.optimizers.Adam(lr=1e-2)),
-)
-""",
-    "ppo": """
+"""
+PPO = """
 from alf.algorithms.ppo_algorithm import PPOAlgorithm
-alf.config("create_environment", env_name="CartPole-v1", num_parallel_environments=3)
 alf.config(
     "TrainerConfig",
     algorithm_ctor=partial(PPOAlgorithm, optimizer=alf.optimizers.Adam(lr=1e-2)),
     mini_batch_size=8,
     num_updates_per_train_iter=2,
 )
-""",
-    "dqn with priorities": """
-from alf.algorithms.dqn_algorithm import DqnAlgorithm
-alf.config("create_environment", env_name="CartPole-v1", num_parallel_environments=2)
-alf.config("QNetwork", fc_layer_params=(16,))
-alf.config("DqnAlgorithm", q_optimizer=alf.optimizers.Adam(lr=1e-2), rollout_epsilon_greedy=0.5)
+"""
+REPLAY = """
 alf.config(
     "TrainerConfig",
-    algorithm_ctor=DqnAlgorithm,
     whole_replay_buffer_training=False,
     clear_replay_buffer=False,
     initial_collect_steps=30,
     mini_batch_size=8,
     replay_buffer_length=40,
 )
-""",
-    "sac with replay": """
+"""
+DQN = f"""
+from alf.algorithms.dqn_algorithm import DqnAlgorithm
+alf.config("QNetwork", fc_layer_params=(16,))
+alf.config("DqnAlgorithm", q_optimizer=alf.optimizers.Adam(lr=1e-2), rollout_epsilon_greedy=0.5)
+alf.config("TrainerConfig", algorithm_ctor=DqnAlgorithm)
+{REPLAY}"""
+SAC = f"""
 from alf.algorithms.sac_algorithm import SacAlgorithm
-alf.config("create_environment", env_name="Pendulum-v1", num_parallel_environments=2)
 alf.config(
     "SacAlgorithm",
     actor_optimizer=alf.optimizers.Adam(lr=1e-2),
     critic_optimizer=alf.optimizers.Adam(lr=1e-2),
     alpha_optimizer=alf.optimizers.Adam(lr=1e-2),
 )
-alf.config(
-    "TrainerConfig",
-    algorithm_ctor=SacAlgorithm,
-    whole_replay_buffer_training=False,
-    clear_replay_buffer=False,
-    initial_collect_steps=30,
-    mini_batch_size=8,
-    replay_buffer_length=40,
+alf.config("TrainerConfig", algorithm_ctor=SacAlgorithm)
+{REPLAY}"""
+CART_POLE = (
+    'alf.config("create_environment", env_name="CartPole-v1", num_parallel_environments=3)\n'
 )
-""",
+PENDULUM = 'alf.config("create_environment", env_name="Pendulum-v1", num_parallel_environments=2)\n'
+MEMORY = """
+from alf.algorithms.data_transformer import FrameStacker, ObservationNormalizer
+alf.config("suite_gym.load", max_episode_steps=7)
+alf.config("ActorCriticAlgorithm", actor_network_ctor=alf.networks.ActorDistributionRNNNetwork)
+alf.config("ActorDistributionRNNNetwork", lstm_hidden_size=5)
+alf.config("TrainerConfig", data_transformer_ctor=[ObservationNormalizer, FrameStacker])
+alf.config("TrainerConfig", evaluate=True, eval_interval=7, num_eval_episodes=2)
+"""
+PRIORITIES = 'alf.config("TrainerConfig", priority_replay=True)\n'
+
+CONFS = {
+    "a2c": CART_POLE + A2C,
+    "a2c with memory, statistics, stacked frames, evaluation": PENDULUM + MEMORY + A2C,
+    "ppo": CART_POLE + PPO,
+    "dqn with priorities": CART_POLE + PRIORITIES + DQN,
+    "sac with replay": PENDULUM + SAC,
 }
+WATCHED = {
+    "a2c": ["entropy", "grad_norm", "td_loss", "ActorCriticLoss/explained_variance"],
+    "ppo": [
+        *("entropy", "grad_norm", "PPOLoss/approximate_kl", "PPOLoss/clip_fraction"),
+        "PPOAlgorithm/explained_variance",
+    ],
+    "dqn": [
+        *("q/grad_norm", "td_error", "value", "OneStepTDLoss/value_min"),
+        *("OneStepTDLoss/value_max", "OneStepTDLoss/td_error_max"),
+        "OneStepTDLoss/explained_variance",
+    ],
+    "sac": [
+        *("actor/grad_norm", "critic/grad_norm", "alpha/grad_norm", "entropy.continuous"),
+        *("temperature.continuous", "td.td_error", "td.value", "OneStepTDLoss/value_min"),
+        *("OneStepTDLoss/value_max", "OneStepTDLoss/explained_variance"),
+    ],
+}
+
+# An environment that takes long enough for workers to be worth it, and draws from the global
+# generators as many do. Its sensor cannot be read and put back where `hidden`.
+SLOW = """
+import time
+import gymnasium
+import numpy as np
+
+class Slow(gymnasium.Wrapper):
+    def __init__(self, env, hidden=False):
+        super().__init__(env)
+        self.sensor = open if hidden else None
+
+    def step(self, action):
+        time.sleep(0.0003)
+        return super().step(action)
+
+alf.config("create_environment", num_parallel_environments=4)
+"""
+WORKERS = SLOW + 'alf.config("suite_gym.load", gym_env_wrappers=[Slow], max_episode_steps=9)\n'
+HIDDEN = SLOW + 'alf.config("suite_gym.load", gym_env_wrappers=[partial(Slow, hidden=True)])\n'
 
 HEAD = """
 from functools import partial
 import alf
-from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
-from alf.algorithms.data_transformer import FrameStacker, ObservationNormalizer
-alf.config("TrainerConfig", random_seed=11, unroll_length=5, num_checkpoints=12, summary_interval=1)
+alf.config("TrainerConfig", random_seed=11, unroll_length=5, num_checkpoints=8, summary_interval=1)
 """
 
-ITERATIONS = 36
+ITERATIONS = 24
+IN_PROCESS = "--conf_param=create_environment.nonparallel=True"
+ONE_WORKER = (
+    "--conf_param=create_environment.parallel_environment_ctor="
+    "partial(alf.environments.process_environment.ProcessEnvironment, num_workers=1)"
+)
+
+# Each job is a process of its own, forked from one that has done the imports and nothing else.
+LAUNCHER = """
+import json, os, sys
+import gymnasium.envs.classic_control, torch.fx.experimental.symbolic_shapes
+import alf.algorithms.ppo_algorithm, alf.summary.event_writer, alf.trainers.train_job
+from alf.bin import train
+
+for line in sys.stdin:
+    argv, log = json.loads(line)
+    job = os.fork()
+    if not job:
+        os.setsid()
+        for number, file in ((0, os.devnull), (1, log), (2, log)):
+            os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), number)
+        sys.exit(train.main(argv))
+    print(job, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]), flush=True)
+"""
 
 
-def command(root_dir: Path, *flags: object) -> list[str]:
-    train = [sys.executable, "-m", "alf.bin.train", "--nostore_snapshot"]
-    return [*train, "--root_dir", str(root_dir), *map(str, flags)]
+class Launcher:
+    """Starts jobs, one at a time."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-c", LAUNCHER]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def start(self, root_dir: Path, *flags: object) -> int:
+        """Begins to train; returns the process id."""
+        assert self.process.stdin is not None
+        argv = ["--nostore_snapshot", "--root_dir", str(root_dir), *map(str, flags)]
+        self.process.stdin.write(json.dumps([argv, f"{root_dir}.log"]) + "\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def read(self) -> int:
+        """The next number it says; after a process id, the exit code."""
+        assert self.process.stdout is not None
+        return int(self.process.stdout.readline())
+
+    def train(self, root_dir: Path, *flags: object) -> str:
+        """Trains to the end; returns what was printed."""
+        self.start(root_dir, *flags)
+        code, printed = self.read(), Path(f"{root_dir}.log").read_text()
+        assert code == 0, printed
+        return printed
+
+
+@pytest.fixture(scope="module")
+def launchers() -> Iterator[list[Launcher]]:
+    """Two, so that hashes of strings differ between a job's halves as they do in real life."""
+    both = [Launcher(), Launcher()]
+    yield both
+    for launcher in both:
+        launcher.process.communicate()
 
 
 def total(iterations: int) -> str:
     return f"--conf_param=TrainerConfig.num_iterations={iterations}"
 
 
-def train(root_dir: Path, *flags: object) -> None:
-    done = subprocess.run(command(root_dir, *flags), check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def train_half_and_half(launchers, root_dir, *flags, then=""):
+    launchers[0].train(root_dir, *flags, total(ITERATIONS // 2))
+    launchers[1].train(root_dir, total(ITERATIONS), *[then] * bool(then))
+
+
+def train_killed(launchers, root_dir, *flags):
+    """Kills a job once it has a checkpoint, and goes on with it."""
+    job = launchers[0].start(root_dir, *flags, total(ITERATIONS))
+    checkpoints = root_dir / "train/algorithm"
+    deadline = time.monotonic() + 60
+    while not list(checkpoints.glob("ckpt-*")) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(job, signal.SIGKILL)
+    assert -signal.SIGKILL == launchers[0].read(), Path(f"{root_dir}.log").read_text()
+    assert not (checkpoints / f"ckpt-{ITERATIONS}").exists(), "killed too late to prove anything"
+    launchers[1].train(root_dir, total(ITERATIONS))
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """Names of the tensors that differ in the last checkpoint, and of differing metrics."""
-    tensors = [
-        load_file(job / f"train/algorithm/ckpt-{ITERATIONS}/model.safetensors")
-        for job in (one, other)
-    ]
-    assert tensors[0].keys() == tensors[1].keys()
-    found = [name for name in tensors[0] if not tensors[0][name].equal(tensors[1][name])]
-    lines = [(job / "train/metrics.jsonl").read_text().splitlines() for job in (one, other)]
-    assert [*range(1, ITERATIONS + 1)] == [json.loads(line)["iteration"] for line in lines[0]]
-    return found + ["metrics"] * (lines[0] != lines[1])
+    """What differs in the last checkpoints and in the curves, to the last bit."""
+    folders = [job / f"train/algorithm/ckpt-{ITERATIONS}" for job in (one, other)]
+    found: list[str] = []
+    for what, read in (
+        ("model", lambda folder: load_file(folder / "model.safetensors")),
+        ("trainer", lambda folder: torch.load(folder / "trainer.pt", weights_only=True)),
+        ("replay", lambda f: json.loads((f / "checkpoint.json").read_text())["replay_digests"]),
+    ):
+        found += unequal(read(folders[0]), read(folders[1]), what)
+    for name in ("train/metrics.jsonl", "eval/metrics.jsonl"):
+        texts = [p.read_text() if p.exists() else "" for p in (one / name, other / name)]
+        found += [name] * (texts[0] != texts[1])
+    return found
+
+
+def unequal(one: Any, other: Any, where: str) -> list[str]:
+    """Paths of the leaves that differ; a NaN equals itself."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return [path for key in one for path in unequal(one[key], other[key], f"{where}.{key}")]
+    if isinstance(one, list | tuple) and type(one) is type(other) and len(one) == len(other):
+        return [path for i, x in enumerate(one) for path in unequal(x, other[i], f"{where}.{i}")]
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        same = one.dtype == other.dtype and torch.equal(one.nan_to_num(), other.nan_to_num())
+        return [] if same and torch.equal(one != one, other != other) else [where]  # noqa: PLR0124
+    return [] if repr(one) == repr(other) else [where]
+
+
+def curve(root_dir: Path, folder: str = "train") -> list[dict[str, Any]]:
+    text = (root_dir / folder / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def check_curves(root_dir: Path, kind: str) -> None:
+    """Each iteration once, with all that is watched, in the file and in TensorBoard."""
+    lines = curve(root_dir)
+    assert [*range(1, ITERATIONS + 1)] == [line["iteration"] for line in lines]
+    watched = [name if name[0].isupper() else f"train/{name}" for name in WATCHED[kind[:3]]]
+    assert [] == [tag for tag in watched if lines[-1].get(tag) is None]
+    drawn = EventAccumulator(str(root_dir / "train")).Reload()
+    assert [line["iteration"] for line in lines] == [e.step for e in drawn.Scalars("train/loss")]
 
 
 @pytest.mark.parametrize("kind", CONFS)
-def test_stopped_and_killed_jobs_end_at_the_same_bits(kind, tmp_path):
-    """In one go, in two halves, and killed at some moment in between."""
+def test_stopped_and_killed_jobs_end_at_the_same_bits(kind, launchers, tmp_path):
+    """In one go, once more with the same seed, in two halves, and killed in between."""
     conf = tmp_path / "exact_conf.py"
     conf.write_text(HEAD + CONFS[kind])
-    straight, halves, killed = (tmp_path / name for name in ("straight", "halves", "killed"))
-    train(straight, "--conf", conf, total(ITERATIONS))
+    straight, again, halves, killed = (tmp_path / name for name in ("s", "again", "halves", "k"))
+    launchers[0].train(straight, "--conf", conf, total(ITERATIONS))
+    launchers[1].train(again, "--conf", conf, total(ITERATIONS))
+    train_half_and_half(launchers, halves, "--conf", conf)
+    train_killed(launchers, killed, "--conf", conf)
 
-    train(halves, "--conf", conf, total(ITERATIONS // 2))
-    train(halves, total(ITERATIONS))
-
-    with subprocess.Popen(command(killed, "--conf", conf, total(ITERATIONS))) as job:
-        checkpoints = killed / "train/algorithm"
-        while not list(checkpoints.glob("ckpt-*")):
-            assert job.poll() is None
-            time.sleep(0.001)
-        job.kill()
-    assert not (checkpoints / f"ckpt-{ITERATIONS}").exists(), "killed too late to prove anything"
-    train(killed, total(ITERATIONS))
-
+    check_curves(straight, kind)
+    check_curves(killed, kind)
+    assert [] == differences(straight, again)
     assert [] == differences(straight, halves)
     assert [] == differences(straight, killed)
+
+
+@pytest.mark.parametrize("kind", ["a2c", "ppo", "dqn", "sac"])
+def test_worker_processes_end_at_the_same_bits(kind, launchers, tmp_path):
+    """Those of environments in the job's own process, however many workers, stopped or killed."""
+    conf = tmp_path / "workers_conf.py"
+    algorithm = {"a2c": CART_POLE + A2C, "ppo": CART_POLE + PPO, "dqn": CART_POLE + DQN}
+    conf.write_text(HEAD + algorithm.get(kind, PENDULUM + SAC) + WORKERS)
+    straight, here, halves, killed = (tmp_path / name for name in ("s", "here", "halves", "k"))
+    said = launchers[0].train(straight, "--conf", conf, total(ITERATIONS))
+    if os.cpu_count() != 1:
+        assert "so workers step it" in said
+    here_said = launchers[1].train(here, "--conf", conf, total(ITERATIONS), IN_PROCESS)
+    assert "4 environments in this process" in here_said
+    train_half_and_half(launchers, halves, "--conf", conf, then=ONE_WORKER)
+    train_killed(launchers, killed, "--conf", conf)
+
+    for other in (here, halves, killed):
+        assert [] == differences(straight, other), other.name
+
+
+@pytest.mark.parametrize("kind", ["ppo", "sac"])
+def test_environments_that_cannot_be_put_back_begin_anew(kind, launchers, tmp_path):
+    """The job says so, goes on all the same, and always in the same way."""
+    conf = tmp_path / "hidden_conf.py"
+    conf.write_text(HEAD + {"ppo": CART_POLE + PPO, "sac": PENDULUM + SAC}[kind] + HIDDEN)
+    job, twin = tmp_path / "job", tmp_path / "twin"
+    said = launchers[0].train(job, "--conf", conf, total(ITERATIONS // 2))
+    assert "cannot be put back" not in said
+    shutil.copytree(job, twin)
+
+    assert "The environments cannot be put back" in launchers[0].train(job, total(ITERATIONS))
+    launchers[1].train(twin, total(ITERATIONS))
+
+    check_curves(job, kind)
+    assert [] == differences(job, twin)

@@ -176,3 +176,22 @@ def test_priority_of_nothing_is_zero():
     got = sequence_priority(torch.tensor([[3.0]]), torch.tensor([[LAST], [FIRST]]))
 
     torch.testing.assert_close(got, torch.zeros(1))
+
+
+def test_summaries_tell_the_range_of_values_and_errors():
+    """Of the rows that count: 1 and 3 against 1 + 0.9 * 10 = 10 and 5; the end of an episode not.
+
+    The values' errors are 9 and 2; the replicas' mean is what counts.
+    """
+    info = make_info([7, 1, 5, 2], [MID, MID, LAST, FIRST], [1.0, 1.0, 0.0, 1.0])
+    value = torch.stack([column(0, 2, 70), column(2, 4, 90)], -1)
+
+    with summary.collect_scalars() as scalars:
+        OneStepTDLoss(gamma=0.9, name="TD")(info, value, column(10, 20, 30))
+
+    assert {"TD/explained_variance", "TD/value_min", "TD/value_max", "TD/td_error_max"} == {
+        *scalars
+    }
+    assert (1.0, 3.0, 9.0) == tuple(
+        scalars[f"TD/{name}"] for name in ("value_min", "value_max", "td_error_max")
+    )
