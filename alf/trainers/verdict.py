@@ -63,21 +63,20 @@ def compare_tensors(
         difference = _difference(then, now)
         if exactly or not _is_close(then, now):
             return Verdict("differs", f"'{name}' differs first, {_told(then, now, difference)}")
-        if difference > largest:
+        if difference > largest or not where:
             largest, where = difference, name
     count = f"{len(recorded)} tensors" if len(recorded) != 1 else "1 tensor"
     if not where:
         return Verdict("exact", f"{count} equal bit for bit")
     devices = f", {recorded_on} then and {found_on} now" if recorded_on != found_on else ""
-    return Verdict("close", f"'{where}' differs most, by {largest:.2g}{devices}")
+    amount = f"most, by {largest:.2g}" if largest else "in the sign of a zero or NaN"
+    return Verdict("close", f"'{where}' differs {amount}{devices}")
 
 
 def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether two tensors of one shape and type hold the same bits; a NaN equals itself."""
-    if torch.equal(a, b):
-        return not a.is_floating_point() or torch.equal(a.signbit(), b.signbit())
     if not (a.is_floating_point() or a.is_complex()):
-        return False
+        return torch.equal(a, b)
     flat = (x.detach().cpu().contiguous().reshape(-1).view(torch.uint8) for x in (a, b))
     return torch.equal(*flat)
 
@@ -90,16 +89,22 @@ def _is_close(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 def _difference(a: torch.Tensor, b: torch.Tensor) -> float:
     """The largest absolute difference; infinite where one is a number and the other is not."""
+    if a.is_complex():
+        a, b = torch.view_as_real(a), torch.view_as_real(b)
+    gaps = (a.detach().cpu().double() - b.detach().cpu().double()).abs()
+    return float(gaps.where(_unequal(a, b), 0.0).nan_to_num(float("inf"), float("inf")).max())
+
+
+def _unequal(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Where numbers differ; a NaN equals itself, and zeros of two signs equal each other."""
     a, b = a.detach().cpu(), b.detach().cpu()
-    if not a.is_floating_point():
-        return float((a.double() - b.double()).abs().max())
-    both_nan = a.isnan() & b.isnan()
-    gaps = (a.double() - b.double()).abs().where(~both_nan & (a != b), 0.0)
-    return float(gaps.nan_to_num(nan=float("inf")).max())
+    return (a != b) & ~(a.isnan() & b.isnan())
 
 
 def _told(a: torch.Tensor, b: torch.Tensor, difference: float) -> str:
-    count = int((a != b).sum())
+    count = int(_unequal(a, b).sum())
+    if not count:
+        return "in the sign of a zero or NaN"
     return f"in {count} of {a.numel()} numbers, by up to {difference:.2g}"
 
 
