@@ -1,6 +1,8 @@
 """Immutable records of the code, config and surroundings of a job, and running them again.
 
     snapshot = take(root_dir, confs=[conf])             at the start of a job
+    late = LateImports(root_dir, snapshot.id)           right after it
+    late.complete()                                     before a checkpoint is written
     tag_checkpoint(root_dir, snapshot.id, iteration)    when a checkpoint is written
     run_with_snapshot(root_dir, module, arguments)      the code of then, in a process of its own
     prove()                                             first thing in that process
@@ -10,6 +12,7 @@ Nothing here imports torch; docs/snapshot.md tells the whole story.
 
 from pathlib import Path
 
+from alf.snapshot.completing import LateImports, describe_completion
 from alf.snapshot.conf_text import conf_is_edited, conf_to_run
 from alf.snapshot.exclusions import Limits
 from alf.snapshot.launch import Proof, prove, run_with_snapshot
@@ -24,6 +27,7 @@ from alf.snapshot.working_copy import copied_entry, edited_files, is_copy_of
 
 __all__ = [
     "Changed",
+    "LateImports",
     "LeftOut",
     "Limits",
     "Package",
@@ -35,6 +39,7 @@ __all__ = [
     "conf_to_run",
     "copy_holds",
     "describe",
+    "describe_completion",
     "edited",
     "export_store",
     "hold_root_dir",

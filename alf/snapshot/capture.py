@@ -1,5 +1,6 @@
 """Turns evidence into a list of files: what lies where in the snapshot, and what was left out."""
 
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,8 +26,7 @@ _TAKEN_NAMES = frozenset(
     ("train", "eval", "packages", "snapshots.git", "snapshot.json", "alf_config.py")
 )
 _ALF_FOLDER = Path(__file__).resolve().parent.parent
-# Snapshots are taken at the start of a job: what changed after this was imported in another state.
-_STARTED = time.time()
+_FIRST_SEEN = time.time()
 
 
 @dataclass
@@ -74,20 +74,40 @@ def capture(
         # It was installed into site-packages, or this is the first that is imported of it.
         sources.insert(0, Source("alf", "package", (_ALF_FOLDER.parent,)))
     for source in sources:
-        name = _place(source, found)
-        found.packages[name] = Package(name, source.kind, str(source.roots[0]), 0, 0)
-        for walk in _walks(source, limits, root_dir):
-            _merge(found, name, walk, is_single=source.kind == "module")
+        add_source(found, source, place(source, found.packages), limits, root_dir)
     if conf_text is not None:
         found.files[CONF_TEXT_NAME] = _conf_text(conf_text)
-    _fit(found, limits)
+    fit(found, limits)
     found.warnings += _changed_since_start(loaded_modules(modules), found)
-    found.warnings += [
+    found.warnings += missing_code(found.left_out)
+    return found
+
+
+def add_source(found: Capture, source: Source, name: str, limits: Limits, root_dir: Path) -> None:
+    """Adds all that belongs to a source.
+
+    Args:
+        found: gets its files, and what is left out.
+        source: what to take.
+        name: where it lies in the snapshot.
+        limits: sizes; only `file_bytes` is used here, `fit` applies the other.
+        root_dir: the job's folder, never captured itself.
+
+    Raises:
+        SnapshotError: it cannot be read.
+    """
+    found.packages[name] = Package(name, source.kind, str(source.roots[0]), 0, 0)
+    for walk in _walks(source, limits, root_dir):
+        _merge(found, name, walk, is_single=source.kind == "module")
+
+
+def missing_code(left_out: Iterable[LeftOut]) -> list[str]:
+    """A warning for each source file that was left out."""
+    return [
         f"{item.path} was not taken ({item.reason}); playing with this snapshot may miss it."
-        for item in found.left_out
+        for item in left_out
         if item.path.endswith(".py")
     ]
-    return found
 
 
 def _without(modules: Mapping[str, ModuleType], conf_text: Path | None) -> dict[str, ModuleType]:
@@ -114,16 +134,21 @@ def _with_siblings(confs: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def _place(source: Source, found: Capture) -> str:
-    """Where a source lies in the snapshot. Packages keep their names; folders of files may not."""
+def place(source: Source, taken: Mapping[str, Package]) -> str:
+    """Where a source lies in the snapshot. Packages keep their names; folders of files may not.
+
+    Args:
+        source: what is to be taken.
+        taken: what is there already, by its place.
+    """
     name = source.name
-    if name in _TAKEN_NAMES:
+    if name in _TAKEN_NAMES or (source.kind != "files" and name in taken):
         name = f"{PACKAGES_FOLDER}/{name}"
     if source.kind != "files":
         return name
     number = 1
     unique = name
-    while unique in found.packages:
+    while unique in taken:
         number += 1
         unique = f"{name}_{number}"
     return unique
@@ -145,7 +170,7 @@ def _walks(source: Source, limits: Limits, root_dir: Path) -> Iterable[Walk]:
     for file in source.only:
         relative = file.name
         if source.kind == "package":
-            relative = _below(file, source).as_posix()
+            relative = below(file, source).as_posix()
         status = file.stat()
         reason = file_reason(file.name, status.st_size, limits)
         if reason is None:
@@ -155,7 +180,8 @@ def _walks(source: Source, limits: Limits, root_dir: Path) -> Iterable[Walk]:
     yield walk
 
 
-def _below(file: Path, source: Source) -> Path:
+def below(file: Path, source: Source) -> Path:
+    """Where a file of a package lies in it."""
     folders = [root / source.name for root in source.roots]
     return next(file.relative_to(folder) for folder in folders if file.is_relative_to(folder))
 
@@ -179,7 +205,7 @@ def _conf_text(path: Path) -> FoundFile:
         ) from error
 
 
-def _fit(found: Capture, limits: Limits) -> None:
+def fit(found: Capture, limits: Limits) -> None:
     """Drops the largest files while the sum is above the limit, and says which."""
     paths = {id(file): path for path, file in found.files.items()}
     _, dropped = fit_total(list(found.files.values()), limits)
@@ -194,12 +220,24 @@ def _changed_since_start(modules: Iterable[LoadedModule], found: Capture) -> lis
     """Files that were imported and then changed: what runs is not what is on the disk now."""
     paths = {file.path: path for path, file in found.files.items()}
     changed: list[str] = []
+    started = process_start()
     for module in modules:
         path = paths.get(str(module.file.resolve()))
-        if path is not None and found.files[path].status.st_mtime > _STARTED:
+        if path is not None and found.files[path].status.st_mtime > started:
             changed.append(path)
     return [
         f"{path} changed after this job had started: the job may run an older version of it than"
         " the snapshot holds. Start again to be sure."
         for path in sorted(set(changed))
     ]
+
+
+def process_start() -> float:
+    """When this process began, Unix time; a little later where the platform does not tell."""
+    try:
+        fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError, ValueError, IndexError):
+        return _FIRST_SEEN
+    # The kernel counts in ticks: a file that was written in the same one is older.
+    return min(_FIRST_SEEN, time.time() - age + 1 / os.sysconf("SC_CLK_TCK"))

@@ -21,6 +21,7 @@ from types import FrameType, ModuleType
 from alf.errors import SnapshotError
 from alf.snapshot.capture import PACKAGES_FOLDER
 from alf.snapshot.store import Entry, Store
+from alf.snapshot.verify import refuse_damaged
 from alf.snapshot.working_copy import copied_entry, drop_bytecode, export_files, heal
 
 ROOT_VARIABLE = "ALF_SNAPSHOT"
@@ -69,7 +70,8 @@ def run_with_snapshot(
     root = Path(root_dir).absolute()
     with Store(root) as store, contextlib.ExitStack() as stack:
         entry = store.resolve(snapshot_id) if snapshot_id else copied_entry(store)
-        _refuse_damage(store, entry)
+        # However good the copy looks: what is damaged cannot be compared with.
+        refuse_damaged(root, snapshot_id or entry.id)
         if snapshot_id is None:
             heal(store)
             code = root
@@ -89,26 +91,6 @@ def run_with_snapshot(
                 " this Python still installed there?"
             ) from error
         return _wait(child)
-
-
-def _refuse_damage(store: Store, entry: Entry) -> None:
-    """Hashes all of a snapshot again, however good the copy beside it looks.
-
-    What is damaged cannot be compared with, so that nobody would know what runs.
-    """
-    paths = {blob.id: path for path, blob in store.files(entry.tree).items()}
-    damaged = [
-        f"{paths.get(name, f'object {name}')} ({problem})"
-        for name in store.object_ids(entry)
-        if (problem := store.damage(name)) is not None
-    ]
-    if damaged:
-        more = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
-        raise SnapshotError(
-            f"Snapshot {entry.id} in '{store.path}' is damaged: {damaged[0]}{more}. `alf snapshot"
-            f" verify --root_dir {store.root_dir}` names everything that is; restore those files"
-            " from a backup, or play without --use_alf_snapshot."
-        )
 
 
 def child_environment(code: Path, snapshot_id: str, names: Iterable[str]) -> dict[str, str]:

@@ -1,38 +1,22 @@
 """Takes a snapshot: evidence, files, store, working copy, in this order."""
 
-import contextlib
-import json
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from alf.errors import RootDirError
-from alf.snapshot.capture import CONF_TEXT_NAME, PACKAGES_FOLDER, Capture, capture
-from alf.snapshot.content import Content, store_anew, store_files
+from alf.snapshot.capture import PACKAGES_FOLDER, capture
 from alf.snapshot.exclusions import Limits
 from alf.snapshot.lock import hold_store
-from alf.snapshot.pack import BLOB
-from alf.snapshot.records import LeftOut, Manifest, Package, Snapshot
-from alf.snapshot.sharing import keep_lent, lending
-from alf.snapshot.store import (
-    FILE_MODE,
-    ID_LENGTH,
-    MANIFEST_NAME,
-    Blob,
-    Store,
-    cannot_write,
-    now,
-)
+from alf.snapshot.records import LeftOut, Package, Snapshot
+from alf.snapshot.store import Store, cannot_write
 from alf.snapshot.surroundings import describe_surroundings
 from alf.snapshot.working_copy import is_on_demand, write_working_copy
-
-_MOST_LEFT_OUT = 1000
+from alf.snapshot.writing import write_snapshot
 
 
 def take(
@@ -91,77 +75,25 @@ def take(
             "seed": seed,
         }
         try:
-            commit, manifest, content = _store(
-                store, captured, surroundings, start, started, report
-            )
+            done = write_snapshot(store, captured, surroundings, start, started, report)
         except OSError as error:
             cannot_write(store.path, error)
-        entry = store.entry(commit)
+        entry = store.entry(done.commit)
         edits: list[str] = []
         if not is_on_demand(store):
-            edits = write_working_copy(store, entry, _in_place(manifest.packages, root))
+            edits = write_working_copy(store, entry, in_place(done.manifest.packages, root))
         warnings = [*captured.warnings, *(_edit_warning(path) for path in edits)]
         return Snapshot(
-            id=commit[:ID_LENGTH],
+            id=entry.id,
             time=entry.time,
             seconds=round(time.perf_counter() - started, 3),
-            bytes=sum(content.bytes.values()),
-            files=len(content.bytes),
-            packages=manifest.packages,
-            left_out=manifest.left_out,
+            bytes=done.bytes,
+            files=done.files,
+            packages=done.manifest.packages,
+            left_out=done.manifest.left_out,
             surroundings={**surroundings, **start},
             warnings=tuple(warnings),
         )
-
-
-def _store(
-    store: Store,
-    captured: Capture,
-    surroundings: Mapping[str, Any],
-    start: dict[str, Any],
-    started: float,
-    report: Callable[[str], None] | None,
-) -> tuple[str, Manifest, Content]:
-    """Objects, then the branch. Returns the commit, its manifest, and what was stored."""
-    parent = store.newest()
-    code = dict(captured.files)
-    conf_text = {path: code.pop(path) for path in (CONF_TEXT_NAME,) if path in code}
-    with lending(store) as lender, contextlib.ExitStack() as stack:
-        is_shared = lender is not store
-        own = stack.enter_context(store.loose_writer() if is_shared else store.pack_writer())
-        writer = stack.enter_context(lender.pack_writer()) if is_shared else own
-        content = store_files(code, store, writer, lender.path, report)
-        own_content = store_anew(conf_text, store, own)
-        left_out = [*captured.left_out, *content.left_out, *own_content.left_out]
-        manifest = Manifest(_counted(captured, content), _shortened(left_out), surroundings)
-        text = to_json_text(manifest.to_json())
-        files = {**content.blobs, MANIFEST_NAME: Blob(writer.add(BLOB, text).hex(), FILE_MODE)}
-        if is_shared:
-            keep_lent(lender, files, writer)
-        content.blobs.update(own_content.blobs)
-        content.bytes.update(own_content.bytes)
-        start |= {
-            "files": len(content.bytes),
-            "bytes": sum(content.bytes.values()),
-            "warnings": captured.warnings,
-            "seconds": round(time.perf_counter() - started, 3),
-        }
-        summary, when = summarize(captured.packages)
-        commit = store.commit(files | content.blobs, summary, start, own, parent, when)
-    store.move_main(commit)
-    return commit, manifest, content
-
-
-def summarize(packages: Iterable[str]) -> tuple[str, int]:
-    """The first line of a snapshot's commit message, and the Unix time that it names."""
-    when = now()
-    stamp = datetime.fromtimestamp(when, UTC).isoformat().replace("+00:00", "Z")
-    return f"snapshot of {', '.join(packages)} at {stamp}", when
-
-
-def to_json_text(data: Mapping[str, Any]) -> bytes:
-    """JSON that is the same for the same data, on every platform."""
-    return json.dumps(data, indent=1, sort_keys=True).encode("ascii") + b"\n"
 
 
 def describe(snapshot: Snapshot) -> list[str]:
@@ -195,36 +127,8 @@ def describe_left_out(left_out: Iterable[LeftOut]) -> str:
     return ", ".join(parts)
 
 
-def _counted(captured: Capture, content: Content) -> tuple[Package, ...]:
-    files: Counter[str] = Counter()
-    sizes: Counter[str] = Counter()
-    for path, size in content.bytes.items():
-        name = _package_of(path)
-        files[name] += 1
-        sizes[name] += size
-    return tuple(
-        replace(package, files=files[name], bytes=sizes[name])
-        for name, package in sorted(captured.packages.items())
-    )
-
-
-def _package_of(path: str) -> str:
-    parts = path.split("/")
-    return "/".join(parts[:2]) if parts[0] == PACKAGES_FOLDER else parts[0]
-
-
-def _shortened(left_out: list[LeftOut]) -> tuple[LeftOut, ...]:
-    """At most a thousand lines: a package with a million videos must not make a huge manifest."""
-    ordered = sorted(left_out, key=lambda item: (item.path, item.reason))
-    if len(ordered) <= _MOST_LEFT_OUT:
-        return tuple(ordered)
-    rest = ordered[_MOST_LEFT_OUT:]
-    more = LeftOut(f"({len(rest)} more)", "see the reasons above", sum(r.bytes for r in rest))
-    return (*ordered[:_MOST_LEFT_OUT], more)
-
-
-def _in_place(packages: Iterable[Package], root_dir: Path) -> list[str]:
-    """Packages that run from the working copy itself, as in a resume with the snapshot's code."""
+def in_place(packages: Iterable[Package], root_dir: Path) -> list[str]:
+    """Names of packages that run from the copy itself, as in a resume with the snapshot's code."""
     places = {root_dir.resolve(), (root_dir / PACKAGES_FOLDER).resolve()}
     return [
         package.name

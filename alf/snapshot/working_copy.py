@@ -220,8 +220,13 @@ def export_files(store: Store, entry: Entry, target: Path) -> int:
 def _below(names: Iterable[str]) -> Callable[[str], bool]:
     """A predicate: is a path one of these names, or below one?"""
     exact = frozenset(names)
-    folders = tuple(f"{name}/" for name in exact)
-    return lambda path: path in exact or path.startswith(folders)
+
+    def is_below(path: str) -> bool:
+        while path and path not in exact:
+            path = path.rpartition("/")[0]
+        return bool(path)
+
+    return is_below
 
 
 def _content_id(root: Path, path: str, record: Record) -> str | None:

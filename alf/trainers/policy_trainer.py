@@ -74,6 +74,7 @@ class Trainer:
         policy: what is trained.
         iteration: training iterations done.
         snapshot: id of the snapshot that holds the running code, or `None`.
+        before_checkpoint: called before each checkpoint is written, which names `snapshot`.
         stopped_by: number of the signal that stopped training, or `None`.
     """
 
@@ -105,6 +106,7 @@ class Trainer:
         self._total = config.num_iterations
         self.iteration = 0
         self.snapshot: str | None = None
+        self.before_checkpoint: Callable[[], None] = lambda: None
         self.stopped_by: int | None = None
 
     @property
@@ -239,6 +241,7 @@ class Trainer:
         return first or iteration % interval == 0
 
     def _save(self) -> None:
+        self.before_checkpoint()
         state = {
             "learner": self._learner.state_dict(),
             "metrics": self._metrics.state_dict(),

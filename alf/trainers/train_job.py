@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,7 +27,7 @@ from alf._config import (
 )
 from alf.device import get_default_device
 from alf.environments.creation import create_environment
-from alf.errors import RootDirError
+from alf.errors import RootDirError, SnapshotError
 from alf.trainers.checkpoint import Checkpoint, CheckpointFolder
 from alf.trainers.evaluation import Evaluator
 from alf.trainers.policy_trainer import Trainer, TrainResult
@@ -111,8 +112,10 @@ class TrainJob:
             trainer.restore(newest)
         self._report_start(seed, newest)
         self._record_conf(overrides, decode_source(loaded.source))
-        taken = self._take_snapshot(seed) if self._store_snapshot else None
-        trainer.snapshot = taken
+        if self._store_snapshot:
+            trainer.snapshot = self._take_snapshot(seed)
+            late = snapshot.LateImports(self._root_dir, trainer.snapshot)
+            trainer.before_checkpoint = partial(self._complete_snapshot, trainer, late)
         for line in describe_unused():
             logging.warning(line)
         self._train(trainer, config)
@@ -198,10 +201,23 @@ class TrainJob:
             conf_text_path=recorded,
             command=self._command_line,
             seed=seed,
+            report=self._report,
         )
         for line in snapshot.describe(taken):
             self._report(line)
         return taken.id
+
+    def _complete_snapshot(self, trainer: Trainer, late: snapshot.LateImports) -> None:
+        """Add what was imported since the last checkpoint, so that the next one names all of it."""
+        try:
+            completed = late.complete()
+        except SnapshotError as error:  # a model without all of its code beats no model
+            logging.warning("The snapshot lacks what was imported late: %s", error)
+            return
+        if completed is not None:
+            trainer.snapshot = completed.id
+            for line in snapshot.describe_completion(completed):
+                self._report(line)
 
     def _on_checkpoint(self, checkpoint: Checkpoint) -> None:
         if checkpoint.snapshot is not None:

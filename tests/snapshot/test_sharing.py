@@ -191,7 +191,7 @@ def test_damage_in_the_shared_store_is_named_in_the_run(search):
 
     assert findings
     assert {"store"} == {finding.where for finding in findings}
-    with pytest.raises(SnapshotError, match="damaged"):
+    with pytest.raises(SnapshotError, match="alf snapshot verify"):
         run_with_snapshot(search / "run0", "alf.errors", [])
 
 
