@@ -14,7 +14,7 @@ from alf.errors import CheckpointError, ConfigError, TrainingError
 from alf.replay.replay_buffer import Indices, ReplayBuffer
 from alf.replay.ring_storage import segments
 from alf.replay.saving import Contents, Read
-from alf.replay.sum_tree import Floats, SumTree
+from alf.replay.sum_tree import Masses, SumTree
 
 
 class PrioritizedReplayBuffer(ReplayBuffer):
@@ -23,7 +23,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     The mass of a step is `(priority + eps) ** alpha`, and it is drawn with probability
     `P = mass / sum of masses`. Its weight is `(N * P) ** -beta`, where `N` is the number of steps
     that could be drawn. New steps get the largest mass that there has been, so that each is
-    likely to be seen once. The priorities live on the CPU, whatever the device of the steps.
+    likely to be seen once. The priorities live on the CPU, whatever the device of the steps. Masses
+    are float32, between 1e-18 and 1e18.
 
     Args:
         num_environments: `B`.
@@ -59,7 +60,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self.beta = beta
         self.eps = eps
         self.normalize_weights_by_max = normalize_weights_by_max
-        self._masses: Floats = np.zeros((max_length, num_environments))
+        self._masses: Masses = np.zeros((max_length, num_environments), np.float32)
         self._tree = SumTree(self._masses.size)
         self._max_mass = 1.0
         # The tree holds the masses of rows before `_entered`. Of those stored since, and of the
@@ -89,7 +90,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
                 f"a priority must be finite and not negative, got {wrong[:5].tolist()}: "
                 f"look at LossInfo.priority"
             )
-        masses = (values + self.eps) ** self.alpha
+        # Within these bounds no mass becomes 0, and no sum or quotient of masses infinite.
+        masses = ((values + self.eps) ** self.alpha).clip(1e-18, 1e18).astype(np.float32)
         envs, times = env_ids.cpu().numpy(), positions.cpu().numpy()
         held = times >= self.first_position
         if not held.all():
@@ -112,8 +114,9 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             self._drawn = self._draws.numpy()
             self._strata = np.arange(float(batch_size))
         # One point in each of `batch_size` equal parts of the line of masses.
+        self._draws.uniform_()
         total = self._tree.total
-        points = self._strata + self._draws.uniform_().numpy()
+        points = self._strata + self._drawn
         points *= total / batch_size
         slots, masses = self._tree.find(points)
         if self.normalize_weights_by_max:
@@ -121,8 +124,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         else:
             num_starts = (self.num_steps - length + 1) * self.num_environments
             masses *= num_starts / total
-        weights = torch.from_numpy(masses**-self.beta).float()
-        return slots, weights.to(self.device)
+        weights = torch.from_numpy(masses**-self.beta)
+        return slots, weights if self.device.type == "cpu" else weights.to(self.device)
 
     def _enter(self, end: int) -> None:
         """Bring the tree up to date, so that rows before `end` have their masses and others 0."""

@@ -105,6 +105,23 @@ def test_priority_of_zero_can_be_drawn():
     assert 0.25 == pytest.approx(float(probabilities(buffer, 1)[0]), abs=1e-3)
 
 
+def test_extreme_priorities_stay_numbers():
+    """Masses have bounds, so that no step is impossible and no weight is infinite or undefined."""
+    buffer = filled(2, alpha=6.0, beta=1.0)
+    buffer.update_priorities(
+        torch.zeros(2, dtype=torch.int64),
+        torch.arange(2),
+        torch.tensor([0.0, 1e50], dtype=torch.float64),
+    )
+    batch = buffer.sample(100, 1)
+    assert batch.weights.isfinite().all()
+
+    buffer.update_priorities(torch.tensor([0]), torch.tensor([1]), torch.tensor([0.0]))
+
+    # (1e-6)^6 = 1e-36 is below the bound of masses for both, so they are equally likely.
+    assert 0.5 == pytest.approx(float(probabilities(buffer, 1)[0]), abs=1e-3)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     num_environments=st.integers(1, 3),

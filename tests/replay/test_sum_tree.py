@@ -66,6 +66,29 @@ def test_rounding_never_leads_to_nothing():
     assert ((found[1:] >= 3000) & (found[1:] < 3007)).all()
 
 
+@settings(max_examples=40, deadline=None)
+@given(capacity=st.sampled_from([40, 1100, 70_000]), seed=st.integers(0, 2**32 - 1))
+def test_rounding_moves_points_a_little(capacity, seed):
+    """Masses of any size: a point is found within a millionth, and never where there is no mass."""
+    rng = np.random.default_rng(seed)
+    masses = np.exp(rng.normal(0, 6, capacity)).astype(np.float32)
+    masses[rng.random(capacity) < 0.7] = 0.0
+    masses[rng.integers(capacity)] = 1.0
+    tree = SumTree(capacity)
+    tree.assign_range(0, masses)
+    ends = masses.cumsum(dtype=np.float64)
+    targets = np.sort(rng.random(300)) * tree.total
+
+    found, found_masses = tree.find(targets)
+
+    margin = 1e-6 * tree.total
+    assert tree.total == pytest.approx(ends[-1], rel=1e-6)
+    assert (found_masses > 0).all()
+    assert (found_masses == masses[found]).all()
+    assert (ends[found] + margin >= targets).all()
+    assert (ends[found] - found_masses - margin <= targets).all()
+
+
 @pytest.mark.parametrize("capacity", [64, 70_000])
 def test_history_does_not_matter(capacity):
     """A tree is the same, bit by bit, however its masses came into it."""
