@@ -14,11 +14,15 @@ alf.config("create_environment", env_name="LunarLander-v3", num_parallel_environ
 alf.config("ActorDistributionNetwork", fc_layer_params=(64, 64), activation=torch.tanh)
 alf.config("ValueNetwork", fc_layer_params=(64, 64), activation=torch.tanh)
 
+# The first policy tries all engines alike: the study https://arxiv.org/abs/2006.05990 advises it.
+alf.config("CategoricalProjectionNetwork", logits_init_output_factor=0.01)
+
 # What a landing pays lies hundreds of steps ahead of the first flight that leads to it.
 alf.config("PPOLoss", gamma=0.995, td_lambda=0.98, entropy_regularization=0.01)
 
 optimizer = alf.optimizers.Adam(
     lr=LinearScheduler("percent", [(0.0, 1e-3), (1.0, 0.0)]),
+    eps=1e-5,
     gradient_clipping=0.5,
     clip_by_global_norm=True,
 )
