@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from alf.errors import RenderError, UsageError
+from alf.player.episodes import Moment
 
 PATTERN = "frame_*.png"
 
@@ -45,7 +46,7 @@ class PictureFolder:
                 "--record_file a new folder."
             )
 
-    def write(self, frame: np.ndarray) -> None:
+    def write(self, frame: np.ndarray, moment: Moment | None = None) -> None:
         """Writes the next frame; uint8 `[H, W, 3]`, RGB."""
         target = self.path / PATTERN.replace("*", f"{self.frames:06d}")
         # Level 1 is three times as fast as the default and a tenth larger.

@@ -12,6 +12,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from alf.errors import RenderError
+from alf.player.episodes import Moment
 
 
 class Recording:
@@ -54,7 +55,7 @@ class Recording:
         except OSError as error:
             raise RenderError(self._cannot("be started", error)) from error
 
-    def write(self, frame: np.ndarray) -> None:
+    def write(self, frame: np.ndarray, moment: Moment | None = None) -> None:
         """Encodes the next frame; uint8 `[H, W, 3]`, RGB, of one size through the whole film.
 
         Raises:

@@ -44,7 +44,9 @@ def show(
             if sinks:
                 layout = layout or make_layout(moment)
                 frame = layout.compose(moment.frame, moment.panels, facts(moment))
-                _write(sinks, frame, 1 + repeats)
+                for sink in sinks:
+                    sink.write(frame, moment)
+                _write(sinks, frame, repeats)
                 if moment.result is not None:
                     _write(sinks, layout.blank(), append_blank_frames)
     except StopPlaying:
@@ -81,7 +83,7 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if size >= 1000 else f"{value:.2f}"
 
 
-def _write(sinks: Sequence[Sink], frame: np.ndarray, times: int = 1) -> None:
+def _write(sinks: Sequence[Sink], frame: np.ndarray, times: int) -> None:
     for _ in range(times):
         for sink in sinks:
             sink.write(frame)

@@ -13,7 +13,9 @@ import numpy as np
 from absl import logging
 
 from alf.errors import RenderError, UsageError
+from alf.player.episodes import Moment
 from alf.player.gif import GifWriter
+from alf.player.numbers import NumbersWriter
 from alf.player.pictures import PictureFolder
 from alf.player.stopping import StopPlaying
 from alf.player.video import VideoWriter
@@ -21,18 +23,22 @@ from alf.player.window import Window
 
 __all__ = ["Sink", "StopPlaying", "check_place", "check_record_files", "open_sinks"]
 
-SUPPORTED = "a name that ends in .mp4 or .gif, or a folder (a name without suffix) for PNG frames"
+SUPPORTED = (
+    "a name that ends in .mp4, .gif or .npz (the numbers of each step), or a folder (a name "
+    "without suffix) for PNG frames"
+)
 
 
 class Sink(Protocol):
     """Takes the frames of a play, in order."""
 
-    def write(self, frame: np.ndarray) -> None:
+    def write(self, frame: np.ndarray, moment: Moment | None = None) -> None:
         """Takes the next frame.
 
         Args:
             frame: uint8 `[H, W, 3]`, RGB. The sink may not keep it: the caller draws the next
                 frame into the same memory.
+            moment: the step that the frame shows; `None` for repeated and blank frames.
 
         Raises:
             RenderError: it cannot be written.
@@ -133,7 +139,7 @@ def _finish(sink: Sink, report: Callable[[str], None]) -> None:
 
 def _kind(path: Path, name: str) -> str:
     suffix = path.suffix.lower()
-    if suffix in (".mp4", ".gif"):
+    if suffix in (".mp4", ".gif", ".npz"):
         return suffix[1:]
     if not suffix or path.is_dir():
         return "folder"
@@ -153,4 +159,6 @@ def _make(path: Path, fps: float) -> Sink:
         return VideoWriter(path, fps)
     if kind == "gif":
         return GifWriter(path, fps)
+    if kind == "npz":
+        return NumbersWriter(path)
     return PictureFolder(path)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from alf.errors import RenderError
+from alf.player.episodes import Moment
 from alf.player.stopping import StopPlaying
 
 HELP = (
@@ -95,7 +96,7 @@ class Window:
         self._screen: Any = None
         self._due = 0.0
 
-    def write(self, frame: np.ndarray) -> None:
+    def write(self, frame: np.ndarray, moment: Moment | None = None) -> None:
         """Shows a frame; uint8 `[H, W, 3]`, RGB. Returns when the next one is due.
 
         Raises:

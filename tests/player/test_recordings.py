@@ -243,7 +243,7 @@ class TestOpenSinks:
     @pytest.mark.parametrize("name", ["a.html", "a.avi", "frames.png", "dir.x/a.mkv"])
     def test_an_unknown_suffix_names_the_known_ones(self, tmp_path, name):
         """The message lists what can be given."""
-        with pytest.raises(UsageError, match=r"\.mp4 or \.gif, or a folder"):
+        with pytest.raises(UsageError, match=r"\.mp4, \.gif or \.npz .*, or a folder"):
             open_sinks([str(tmp_path / name)]).__enter__()
 
         assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,164 @@
+"""What a policy thinks, in numbers: read from any algorithm's answer, without code of its own.
+
+The answer's info is searched for what goes by the usual names: an action distribution, a value,
+values of actions. What is not there stays out; nothing has to be declared.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from alf.data_structures import AlgStep
+from alf.distributions import Categorical, Distribution
+from alf.nest import map_structure_with_path
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+VALUE_NAMES = ("value", "values", "state_value", "v")
+ACTION_VALUE_NAMES = ("q_values", "q_value", "action_values")
+DISTRIBUTION_NAMES = ("action_distribution", "distribution", "action_dist")
+
+
+@dataclass(frozen=True)
+class Thoughts:
+    """What a policy did and thinks at one step.
+
+    Attributes:
+        actions: numbers of each leaf of the action by its dotted path (`"action"` where the action
+            is a single tensor), flat, `[n]`.
+        value: what the policy expects from here; `None` if it does not say.
+        action_values: what it expects of each action of a discrete one, `[A]`; `None` likewise.
+        probabilities: of each action of a discrete one, `[A]`; `None` likewise.
+        first_action: the number of the action that index 0 stands for.
+        entropy: of all action distributions together, in nats; `None` without any.
+        distributions: each action distribution by the path of its leaf of the action.
+    """
+
+    actions: dict[str, Array]
+    value: float | None = None
+    action_values: Array | None = None
+    probabilities: Array | None = None
+    first_action: int = 0
+    entropy: float | None = None
+    distributions: Mapping[str, Distribution] = field(
+        default_factory=dict[str, Distribution], repr=False
+    )
+
+    @property
+    def runner_up(self) -> int | None:
+        """The second best action of a discrete one, by probability or else by value."""
+        scores = self.scores
+        if scores is None or len(scores) < 2:
+            return None
+        return int(np.argsort(-scores, kind="stable")[1]) + self.first_action
+
+    @property
+    def lead(self) -> float | None:
+        """How far the best action is ahead of the runner-up, as `scores` count."""
+        scores = self.scores
+        if scores is None or len(scores) < 2:
+            return None
+        second, first = np.sort(scores)[-2:]
+        return float(first - second)
+
+    @property
+    def scores(self) -> Array | None:
+        """What ranks the actions of a discrete one: probabilities, else values; `[A]`."""
+        return self.probabilities if self.probabilities is not None else self.action_values
+
+
+def read_thoughts(alg_step: AlgStep) -> Thoughts:
+    """What a policy's answer to one time step tells.
+
+    Args:
+        alg_step: of a batch of one.
+    """
+    actions = {name: _numbers(leaf) for name, leaf in _leaves(alg_step.output, "action")}
+    found = dict(_walk(alg_step.info, ()))
+    distributions = _distributions(found, list(actions))
+    choice = _single_choice(distributions)
+    action_values = _first(found, ACTION_VALUE_NAMES)
+    return Thoughts(
+        actions=actions,
+        value=_scalar(_first(found, VALUE_NAMES)),
+        action_values=None if action_values is None else _numbers(action_values),
+        probabilities=None if choice is None else _numbers(choice.probs),
+        first_action=0 if choice is None else choice.offset,
+        entropy=_entropy(distributions),
+        distributions=distributions,
+    )
+
+
+def _walk(nest: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Leaves of a nest with their paths; a distribution is a leaf."""
+    if isinstance(nest, Mapping):
+        for key, value in nest.items():
+            yield from _walk(value, (*path, str(key)))
+    elif isinstance(nest, tuple) and hasattr(nest, "_fields"):
+        for key, value in zip(nest._fields, nest, strict=True):  # type: ignore[attr-defined]
+            yield from _walk(value, (*path, key))
+    elif isinstance(nest, list | tuple):
+        for index, value in enumerate(nest):
+            yield from _walk(value, (*path, str(index)))
+    elif isinstance(nest, torch.Tensor | Distribution):
+        yield path, nest
+
+
+def _distributions(found: dict[tuple[str, ...], Any], names: list[str]) -> dict[str, Distribution]:
+    """The distributions below the first name that stands for those of the action."""
+    for wanted in DISTRIBUTION_NAMES:
+        below = [
+            leaf
+            for path, leaf in found.items()
+            if wanted in path and isinstance(leaf, Distribution)
+        ]
+        if below:
+            return dict(zip(names, below, strict=False))
+    everything = [leaf for leaf in found.values() if isinstance(leaf, Distribution)]
+    return dict(zip(names, everything, strict=False)) if len(everything) == len(names) else {}
+
+
+def _first(found: dict[tuple[str, ...], Any], names: tuple[str, ...]) -> torch.Tensor | None:
+    """The first tensor that goes by one of the names; of an ensemble the whole, `[1, ...]`."""
+    for path, leaf in found.items():
+        if path and path[-1] in names and isinstance(leaf, torch.Tensor):
+            return leaf
+    return None
+
+
+def _scalar(value: torch.Tensor | None) -> float | None:
+    """One number; the mean where a value has several, for rewards of several components."""
+    return None if value is None else float(value.detach().double().mean())
+
+
+def _entropy(distributions: Mapping[str, Distribution]) -> float | None:
+    # Some families estimate it from draws, and looking must not change what is played.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        try:
+            each = [float(d.entropy().sum()) for d in distributions.values()]
+        except NotImplementedError:
+            return None
+    return sum(each) if each else None
+
+
+def _single_choice(distributions: Mapping[str, Distribution]) -> Categorical | None:
+    """The distribution of an action that is one choice among several; `None` for any other."""
+    if len(distributions) == 1:
+        only = next(iter(distributions.values()))
+        if isinstance(only, Categorical) and not only.event_shape:
+            return only
+    return None
+
+
+def _numbers(tensor: torch.Tensor) -> Array:
+    return np.asarray(tensor.detach().cpu().double().reshape(-1).numpy(), np.float64)
+
+
+def _leaves(nest: Any, alone: str) -> list[tuple[str, Any]]:
+    named: list[tuple[str, Any]] = []
+    map_structure_with_path(lambda path, leaf: named.append((path or alone, leaf)) or leaf, nest)
+    return [(name, leaf) for name, leaf in named if isinstance(leaf, torch.Tensor)]
