@@ -1,8 +1,8 @@
 """Parts of `alf` that a conf may configure before anything has imported them.
 
 `import alf` is cheap because it imports little, so `alf.config('create_environment', ...)` right
-after it names a function that no one has defined yet. This table, and that of `alf._config.moved`, are
-the places where this low layer names higher ones, as text.
+after it names a function that no one has defined yet. This table, and that of `alf._config.moved`,
+are the places where this low layer names higher ones, as text.
 """
 
 import importlib

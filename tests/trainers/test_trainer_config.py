@@ -30,7 +30,7 @@ def test_intervals_stay_without_counts():
 
 @pytest.mark.parametrize("name", ["num_evals", "num_summaries"])
 def test_counts_need_iterations(name):
-    """Environment steps do not say how many iterations there will be; the error says what to set."""
+    """Environment steps do not say how many iterations there are; the error says what to set."""
     with pytest.raises(ConfigError, match=rf"{name} is 4, and num_env_steps .*_interval"):
         make(num_iterations=0, num_env_steps=1000, **{name: 4})
     with pytest.raises(ConfigError, match=rf"{name} is 0: give a number of at least 1"):
