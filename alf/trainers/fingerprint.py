@@ -42,9 +42,9 @@ class Trace:
         seed: of the environment, and of everything random.
         observations: a digest of each time step, the first one included.
         actions: by name, `[T, ...]`; the last time step has none if the episode ended there.
-        repeats: whether the same seed gave the same trace twice when it was taken. If not, the
-            environment has a source of randomness that seeds do not reach, and later differences
-            prove nothing.
+        repeats: whether the seed gave the same trace in a new environment and in a used one. If
+            not, it has a source of randomness that seeds do not reach, and later differences prove
+            nothing.
     """
 
     seed: int
@@ -96,7 +96,7 @@ class Fingerprinter:
         self._steps = config.fingerprint_steps
         self._seed = seed
         self._env: AlfEnvironment | None = None
-        self._repeats: bool | None = None
+        self._repeats = True
 
     def take(self, policy: Policy) -> Fingerprint | None:
         """The policy's fingerprint now; `None` if none are wanted or the environment fails."""
@@ -117,14 +117,15 @@ class Fingerprinter:
                 return None
 
     def _take(self, policy: Policy) -> Fingerprint:
+        earlier: list[Run] = []
         if self._env is None:
-            self._env = create_environment(
-                for_evaluation=True, num_parallel_environments=1, nonparallel=True
-            )
+            with make_environment() as env:
+                earlier.append(run_episode(policy, env, self._seed, self._steps))
+            self._env = make_environment()
+            earlier.append(run_episode(policy, self._env, self._seed, self._steps))
         run = run_episode(policy, self._env, self._seed, self._steps)
-        if self._repeats is None:
-            again = run_episode(policy, self._env, self._seed, self._steps)
-            self._repeats = again.observations == run.observations
+        # In a new environment and in a used one: both are what will be compared with.
+        self._repeats &= all(other.observations == run.observations for other in earlier)
         chosen = _spread(len(run.inputs), _affordable(run))
         inputs, states = _stacked(run.inputs, chosen), _stacked(run.states, chosen)
         answers = _answers(policy, *_batch(policy, self._env, inputs, states))
@@ -147,6 +148,12 @@ class Fingerprinter:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def make_environment() -> AlfEnvironment:
+    """One environment as play makes it; what it draws while it is made is always the same."""
+    seed_everything(0)
+    return create_environment(for_evaluation=True, num_parallel_environments=1, nonparallel=True)
 
 
 @dataclass
@@ -186,14 +193,19 @@ def check_answers(policy: Policy, env: AlfEnvironment, fingerprint: Fingerprint 
     """
     if fingerprint is None:
         return ABSENT
+    count = len(next(iter(fingerprint.inputs.values())))
     with undisturbed(policy):
         try:
             batch = _batch(policy, env, fingerprint.inputs, fingerprint.states)
         except KeyError as error:
             return Verdict("differs", f"the policy takes '{error.args[0]}', which was not recorded")
-        answers = _answers(policy, *batch)
+        try:
+            answers = _answers(policy, *batch)
+        except Exception as error:  # noqa: BLE001 - somebody's code of today may fail in any way on
+            # a batch, such as at a line for debugging, and yet play well one step at a time.
+            failure = f"{type(error).__name__}: {error}"
+            return Verdict("differs", f"the policy fails on {count} recorded inputs: {failure}")
     verdict = compare_tensors(fingerprint.answers, answers, fingerprint.device, str(policy.device))
-    count = len(next(iter(fingerprint.inputs.values())))
     if verdict.word == "exact":
         return Verdict("exact", f"{count} recorded inputs are answered as then, bit for bit")
     return Verdict(verdict.word, f"of the answers to {count} recorded inputs, {verdict.told}")
@@ -252,13 +264,15 @@ def named_tensors(nest: Any, prefix: str = "") -> Tensors:
 @contextmanager
 def undisturbed(policy: Policy) -> Iterator[None]:
     """Let the policy be asked without any trace: random numbers and modes are put back."""
-    training, states = policy.training, get_random_states()
+    training, states = [m for m in policy.modules() if m.training], get_random_states()
     policy.eval()
     try:
         with render.rendering(False):
             yield
     finally:
-        policy.train(training)
+        # Not `policy.train()`: an algorithm may keep a part of itself in another mode.
+        for module in training:
+            module.training = True
         set_random_states(states)
 
 

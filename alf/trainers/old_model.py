@@ -22,7 +22,10 @@ def describe_changes(root_dir: Path, snapshot_id: str) -> list[str]:
         return [f"changed   cannot be told: {error}"]
     if not changed.loaded:
         if not changed.others:
-            return ["changed   nothing in the code: look at the versions of installed packages"]
+            return [
+                "changed   nothing in the code: look at the flags of this command, and at the "
+                "versions of installed packages"
+            ]
         return [f"changed   {_files(changed.others)}, none of which was imported by this process"]
     lines = [f"changed   {_files(changed.loaded)}"]
     if changed.others:

@@ -9,12 +9,10 @@ import torch
 from alf._config import load_config, pre_config
 from alf.device import get_default_device
 from alf.environments.alf_environment import AlfEnvironment
-from alf.environments.creation import create_environment
 from alf.trainers.checkpoint import restore_module
-from alf.trainers.fingerprint import check_answers, check_trace
+from alf.trainers.fingerprint import check_answers, check_trace, make_environment
 from alf.trainers.play import open_model
 from alf.trainers.policy import Policy
-from alf.trainers.random_states import seed_everything
 from alf.trainers.trainer_config import TrainerConfig
 from alf.trainers.verdict import Verdict
 
@@ -52,8 +50,5 @@ def _played(root_dir: Path, conf: Path) -> Iterator[tuple[Policy, AlfEnvironment
     config = TrainerConfig(root_dir=str(root_dir), conf_file=str(conf))
     if get_default_device().type == "cpu":
         torch.set_num_threads(1)
-    seed_everything(0)
-    with create_environment(
-        for_evaluation=True, num_parallel_environments=1, nonparallel=True
-    ) as env:
+    with make_environment() as env:
         yield Policy(config, env), env

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from alf.errors import CheckpointError
+from alf.snapshot import Store
 from alf.trainers.checkpoint import (
     Checkpoint,
     CheckpointFolder,
@@ -30,13 +31,13 @@ def retrain(root_dir: Path, conf: Path, step: int) -> Verdict:
         step: number of the checkpoint.
 
     Raises:
-        AlfError: a checkpoint is damaged, or the code cannot train.
+        AlfError: a checkpoint is damaged, no snapshot made it, or the code cannot train.
     """
     folder = CheckpointFolder(root_dir)
     target = folder.open(step)
     earlier = [n for n in folder.iterations() if n < step]
     start = folder.open(earlier[-1]) if earlier else None
-    obstacle = _obstacle(start)
+    obstacle = _gap(root_dir, step, start) or _obstacle(start)
     if obstacle:
         return Verdict("absent", obstacle)
     with tempfile.TemporaryDirectory(prefix="alf_retrain_") as place:
@@ -89,6 +90,20 @@ def _named(value: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
         yield name, torch.tensor(value, dtype=torch.float64)
 
 
+def _gap(root_dir: Path, step: int, start: Checkpoint | None) -> str:
+    """Whether the job was resumed, with other code or another conf, from what is gone by now.
+
+    Tags of snapshots outlive their checkpoints, so they know; empty if nothing is missing.
+    """
+    with Store(root_dir) as store:
+        made_by = store.resolve(f"ckpt-{step}").commit
+        by_others = [n for c, made in store.checkpoints().items() if c != made_by for n in made]
+    resumed_from = max((n for n in by_others if n < step), default=0)
+    if resumed_from <= (start.iteration if start else 0):
+        return ""
+    return f"it was trained on from ckpt-{resumed_from}, which is not kept any more"
+
+
 def _obstacle(start: Checkpoint | None) -> str:
     """What keeps training from going on exactly where this checkpoint stands; empty for nothing."""
     if start is None:
@@ -96,7 +111,7 @@ def _obstacle(start: Checkpoint | None) -> str:
     if start.replay_digests and not start.has_replay:
         return (
             f"the replay buffer of {start.name} is not kept any more "
-            f"(TrainerConfig.replay_checkpoints)"
+            "(TrainerConfig.replay_checkpoints says of how many it is)"
         )
     try:
         state = load_trainer_state(start)
