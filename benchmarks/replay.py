@@ -3,7 +3,9 @@
 Full buffers of stable-baselines3's default size, batches of 256 transitions of CartPole-v1 and
 Pendulum-v1. One cycle stores one row (a step of each environment) and draws one batch; the figures
 are the best of several runs, all taken in turn. `out` draws into the memory of the batch before, as
-training does. The last line is JSON.
+training does. On a machine that does other work too, costs and ratios are larger than on a quiet
+one: caches are shared, and the operations that touch the most memory lose most. The last line is
+JSON.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from alf.nest import map_structure
 from alf.replay import PrioritizedReplayBuffer, ReplayBuffer, SampledBatch
 
 BATCH = 256
+RUN_MICROSECONDS = 500.0
 SPACES = {
     "CartPole-v1": (4, gymnasium.spaces.Discrete(2)),
     "Pendulum-v1": (3, gymnasium.spaces.Box(-2.0, 2.0, (1,))),
@@ -90,16 +93,21 @@ def stable_baselines3(name: str, num_environments: int, capacity: int) -> Operat
 
 
 def microseconds(operations: list[Operations], seconds: float) -> list[dict[str, float]]:
-    """The cost of every operation alone after one another, the best of many short runs."""
+    """The cost of every operation alone after one another, the best of many short runs.
+
+    All runs take about as long, whatever the operation: on a machine that does other work too, long
+    ones are interrupted more often, and slow operations would look slower than they are.
+    """
     best = [dict.fromkeys(each, float("inf")) for each in operations]
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         for each, costs in zip(operations, best, strict=True):
             for name, operation in each.items():
+                count = max(2, int(RUN_MICROSECONDS / min(costs[name], RUN_MICROSECONDS)))
                 start = time.perf_counter()
-                for _ in range(200):
+                for _ in range(count):
                     operation()
-                costs[name] = min(costs[name], (time.perf_counter() - start) / 200 * 1e6)
+                costs[name] = min(costs[name], (time.perf_counter() - start) / count * 1e6)
     return best
 
 
