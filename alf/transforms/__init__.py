@@ -5,6 +5,7 @@ from alf.transforms.normalizer import Normalizer
 from alf.transforms.observation import FrameStacker, ImageScaleTransformer, ObservationNormalizer
 from alf.transforms.reward import (
     RewardClipping,
+    RewardNormalizer,
     RewardScaling,
     RewardShifting,
     RewardTransformer,
@@ -23,6 +24,7 @@ __all__ = [
     "Normalizer",
     "ObservationNormalizer",
     "RewardClipping",
+    "RewardNormalizer",
     "RewardScaling",
     "RewardShifting",
     "RewardTransformer",

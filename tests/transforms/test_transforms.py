@@ -19,6 +19,7 @@ from alf.transforms import (
     Normalizer,
     ObservationNormalizer,
     RewardClipping,
+    RewardNormalizer,
     RewardScaling,
     RewardShifting,
     SequentialDataTransformer,
@@ -83,6 +84,67 @@ class TestReward:
         """A range with its ends swapped is refused."""
         with pytest.raises(ConfigError, match="give \\(lower, upper\\)"):
             RewardClipping(minmax=(1, -1))
+
+
+class TestRewardNormalizer:
+    def normalized(self, transformer, rewards, step_type: Any = StepType.MID):
+        after, _ = transformer.transform_timestep(
+            step(torch.zeros(len(rewards)), step_type, rewards)
+        )
+        return after.reward.tolist()
+
+    def test_by_hand(self):
+        """The first batch weighs 1, the second 8/9.
+
+        1 and 3: mean 2, variance 1. Then 5 and 5, d = 3: mean 2 + 3 * 8/9 = 14/3, variance
+        1/9 + 8/9 * 1/9 * 9 = 1, so 5 becomes 1/3.
+        """
+        transformer = RewardNormalizer()
+
+        assert [-1.0, 1.0] == pytest.approx(self.normalized(transformer, (1.0, 3.0)))
+        assert [1 / 3, 1 / 3] == pytest.approx(self.normalized(transformer, (5.0, 5.0)))
+
+    def test_first_steps_are_not_counted(self):
+        """They have no reward: the statistics are those of the other step, if there is one."""
+        transformer = RewardNormalizer()
+        self.normalized(transformer, (0.0, 0.0), StepType.FIRST)
+        assert 0 == transformer.normalizer.count
+
+        self.normalized(transformer, (0.0, 4.0), [StepType.FIRST, StepType.LAST])
+        assert (4.0, 0.0) == (transformer.normalizer.mean, transformer.normalizer.variance)
+
+    def test_stands_still_in_play_and_is_saved(self):
+        """A copy made from what was saved normalizes alike, and sees nothing new in evaluation."""
+        transformer = RewardNormalizer()
+        self.normalized(transformer, (1.0, 3.0))
+        played = RewardNormalizer().eval()
+        played.load_state_dict(transformer.state_dict())
+
+        assert [98.0, -2.0] == pytest.approx(self.normalized(played, (100.0, 0.0)))
+        assert [98.0, -2.0] == pytest.approx(self.normalized(played, (100.0, 0.0)))
+
+    def test_limits(self):
+        """Statistics stop after the calls that are asked for, and values at the largest one."""
+        transformer = RewardNormalizer(update_max_calls=1, clip_value=3.0)
+        self.normalized(transformer, (1.0, 3.0))
+
+        assert [3.0, -2.0] == pytest.approx(self.normalized(transformer, (100.0, 0.0)))
+        assert 3.0 == transformer.clip_value
+
+    def test_given_normalizer(self):
+        """One that only scales keeps the sign of rewards: 1 and 3 have standard deviation 1."""
+        transformer = RewardNormalizer(normalizer=Normalizer((), zero_mean=False))
+
+        assert [1.0, 3.0] == pytest.approx(self.normalized(transformer, (1.0, 3.0)))
+
+    def test_refusals(self):
+        """What it cannot use is named."""
+        with pytest.raises(ConfigError, match=r"give an alf\.transforms\.Normalizer"):
+            RewardNormalizer(normalizer=0.5)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match="update_max_calls is -1"):
+            RewardNormalizer(update_max_calls=-1)
+        with pytest.raises(ConfigError, match="update_mode"):
+            RewardNormalizer(update_mode="never")  # type: ignore[call-arg]
 
 
 class TestImageScale:
