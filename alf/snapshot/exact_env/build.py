@@ -2,8 +2,8 @@
 
 import json
 import os
-import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,8 +15,14 @@ from alf.snapshot.exact_env.interpreter import (
     shares_packages,
 )
 from alf.snapshot.exact_env.pip_install import Pip, Report, install
-from alf.snapshot.exact_env.record import Distribution, Recorded, differences, told
-from alf.snapshot.exact_env.takeover import find_installed, take_over
+from alf.snapshot.exact_env.record import (
+    MOST_TOLD,
+    Distribution,
+    Recorded,
+    differences,
+    told,
+)
+from alf.snapshot.exact_env.takeover import find_installed, same_versions, take_over
 from alf.snapshot.surroundings import installed_distributions
 
 _MOST_SCRIPT_BYTES = 1 << 20
@@ -47,14 +53,16 @@ def build(record: Recorded, folder: Path, final: Path, report: Report) -> dict[s
     python = _new_environment(find_interpreter(record), folder)
     site = Path(python.paths["purelib"])
     wanted = record.installed
-    here = find_installed(wanted.values()) if shares_packages(record) else {}
-    others = [item for name, item in wanted.items() if name not in here]
-    report(_plan(record, len(here), others))
+    same = same_versions(wanted.values()) if shares_packages(record) else []
+    others = [item for item in wanted.values() if item not in same]
+    report(_plan(record, len(same), others))
     # What has to come from elsewhere goes first: if it cannot be had, nothing was done in vain.
-    scratch = folder / "tmp"
-    scratch.mkdir()
-    remarks = install(Pip(python.program, scratch, report), others, record) if others else {}
-    shutil.rmtree(scratch)
+    remarks = _install(python, others, record, report)
+    here = find_installed(same)
+    spoilt = [item for item in same if item.name not in here]
+    if spoilt:
+        report(f"{_LABEL}not as they were installed here, so by pip too: {_listed(spoilt)}")
+        remarks |= _install(python, spoilt, record, report)
     for installed in here.values():
         take_over(installed, site, folder)
     for item in record.held.values():
@@ -82,13 +90,25 @@ def _new_environment(base: Path, folder: Path) -> Interpreter:
     return python
 
 
+def _install(
+    python: Interpreter, items: list[Distribution], record: Recorded, report: Report
+) -> dict[str, str]:
+    if not items:
+        return {}
+    with tempfile.TemporaryDirectory(prefix="alf_pip_") as scratch:
+        return install(Pip(python.program, Path(scratch), report), items, record)
+
+
+def _listed(items: list[Distribution]) -> str:
+    more = f" and {len(items) - MOST_TOLD} more" if len(items) > MOST_TOLD else ""
+    return ", ".join(str(item) for item in items[:MOST_TOLD]) + more
+
+
 def _plan(record: Recorded, taken: int, others: list[Distribution]) -> str:
     line = f"{_LABEL}making the environment of snapshot {record.snapshot_id}"
-    parts = [f"{taken} packages as they are installed here"] if taken else []
-    if others:
-        listed = ", ".join(str(item) for item in others[:5])
-        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-        parts.append(f"{listed}{more} by pip")
+    plural = "package as it is" if taken == 1 else "packages as they are"
+    parts = [f"{taken} {plural} installed here"] if taken else []
+    parts += [f"{_listed(others)} by pip"] if others else []
     return f"{line}: {', '.join(parts)}" if parts else line
 
 

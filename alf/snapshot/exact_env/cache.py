@@ -18,7 +18,7 @@ from alf.snapshot.exact_env.interpreter import probe
 from alf.snapshot.exact_env.pip_install import Report
 from alf.snapshot.exact_env.record import Recorded, differences, read_record, this_machine, told
 from alf.snapshot.lock import FileLock
-from alf.snapshot.pack import sync_folder, write_file
+from alf.snapshot.pack import write_file
 from alf.snapshot.surroundings import installed_distributions
 
 MARKER_NAME = "alf-environment.json"
@@ -154,7 +154,6 @@ def _make(record: Recorded, final: Path, report: Report) -> ExactEnvironment:
         if final.exists():
             final.rename(spoilt)  # removing takes time, and half of it must not be taken for whole
         aside.rename(final)
-        sync_folder(final.parent)
     finally:
         for folder in (aside, spoilt):
             shutil.rmtree(folder, ignore_errors=True)

@@ -140,16 +140,15 @@ class Pip:
     def _listen(self, child: "subprocess.Popen[str]") -> str:
         """All that pip says; downloads are passed on, since they may take minutes."""
         said: list[str] = []
-        try:
-            for line in child.stdout or ():
-                said.append(line)
-                if match := _DOWNLOAD.match(line):
-                    self.report(f"python    downloading {match[1]}{match[2] or ''}")
-            child.wait()
-        except BaseException:
-            child.kill()
-            child.wait()
-            raise
+        with child:
+            try:
+                for line in child.stdout or ():
+                    said.append(line)
+                    if match := _DOWNLOAD.match(line):
+                        self.report(f"python    downloading {match[1]}{match[2] or ''}")
+            except BaseException:
+                child.kill()
+                raise
         return "".join(said)
 
 
