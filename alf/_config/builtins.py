@@ -51,6 +51,7 @@ MODULES: dict[str, str] = {
     "ImageScaleTransformer": "alf.transforms",
     "ObservationNormalizer": "alf.transforms",
     "RewardClipping": "alf.transforms",
+    "RewardNormalizer": "alf.transforms",
     "RewardScaling": "alf.transforms",
     "RewardShifting": "alf.transforms",
     "SequentialDataTransformer": "alf.transforms",

@@ -105,6 +105,8 @@ ObservationNormalizer
     zero_mean=True update_mode='replay' mode='adaptive'
 RewardClipping
     observation_spec=() minmax=(-1,1)
+RewardNormalizer
+    observation_spec=() normalizer=None update_max_calls=0 clip_value=-1.0 update_mode='replay'
 RewardScaling
     scale observation_spec=()
 RewardShifting
@@ -249,7 +251,7 @@ def resolved(name: str) -> str:
 
 def test_the_record_is_whole():
     """Nothing was lost in writing it down."""
-    assert 444 == len(PARAMETERS)
+    assert 449 == len(PARAMETERS)
     assert "0.541324854612918" == PARAMETERS["BetaProjectionNetwork.bias_init_value"]
 
 
