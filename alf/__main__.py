@@ -1,4 +1,4 @@
-"""The console script `alf`: `alf train`, `alf play`, `alf grid_search`, `alf snapshot`.
+"""The console script `alf`: `alf train`, `alf play`, `alf grid_search`, `alf snapshot`, ...
 
 Each subcommand is the module of the same name in `alf.bin`, and is imported only when asked for.
 """
@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "Train an agent, or go on training one; stores the code that does it.",
     "play": "Show and measure a trained agent, with today's code or the code that trained it.",
     "grid_search": "Train with every combination of some parameters.",
+    "compare": "Play two versions of a policy with the same seeds, and say where they part.",
     "snapshot": "List, compare, verify, restore and export the code of a job.",
 }
 

@@ -59,6 +59,7 @@ class PlayResult:
         fingerprint: whether the policy answers recorded inputs as it did when it was saved.
         episodes: results of the episodes that were played to their end.
         steps_per_s: environment steps a second, pictures and recordings included.
+        fps: frames a second that the environment is meant to be shown at.
     """
 
     checkpoint_step: int
@@ -67,6 +68,7 @@ class PlayResult:
     fingerprint: Verdict
     episodes: Sequence[EpisodeResult]
     steps_per_s: float
+    fps: float
 
     @property
     def mean_return(self) -> float | None:
@@ -89,6 +91,7 @@ class PlayResult:
             "mean_return": self.mean_return,
             "ci95": self.ci95,
             "steps_per_s": self.steps_per_s,
+            "fps": self.fps,
         }
 
 
@@ -178,7 +181,13 @@ def play(
     steps = sum(result.length for result in results)
     code = "snapshot" if os.environ.get("ALF_SNAPSHOT") else "current"
     played = PlayResult(
-        checkpoint.iteration, checkpoint.snapshot, code, verdict, tuple(results), steps / seconds
+        checkpoint.iteration,
+        checkpoint.snapshot,
+        code,
+        verdict,
+        tuple(results),
+        steps / seconds,
+        env.render_fps,
     )
     _report_end(report, played)
     return played
