@@ -20,6 +20,7 @@ from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import epsilon_greedy_sample, sample_action_distribution
 from alf.networks.actor_distribution_networks import ActorDistributionNetwork
 from alf.networks.value_networks import ValueNetwork
+from alf.summary.context import CONTEXT
 from alf.tensor_specs import TensorSpec
 
 
@@ -99,13 +100,19 @@ class ActorCriticAlgorithm(Algorithm):
         self._loss = loss if loss is not None else loss_class(debug_summaries=debug_summaries)
 
     def predict_step(self, inputs: TimeStep, state: Any) -> AlgStep:
-        """Take the mode of the policy, or a sample with probability `epsilon_greedy`."""
-        actor_state = state.actor if state else ()
+        """Take the mode of the policy, or a sample with probability `epsilon_greedy`.
+
+        While panels are drawn, the info also tells the value, which nothing else here needs.
+        """
+        actor_state, value_state = state or ActorCriticState()
         distribution, actor_state = self._actor_network(inputs.observation, actor_state)
+        value: Any = ()
+        if CONTEXT.rendering:
+            value, value_state = self._value_network(inputs.observation, value_state)
         return AlgStep(
             output=epsilon_greedy_sample(distribution, self._epsilon_greedy),
-            state=_state(actor_state, state.value if state else ()),
-            info=ActorCriticInfo(action_distribution=distribution),
+            state=_state(actor_state, value_state),
+            info=ActorCriticInfo(action_distribution=distribution, value=value),
         )
 
     def rollout_step(self, inputs: TimeStep, state: Any) -> AlgStep:

@@ -42,6 +42,7 @@ from alf.networks.critic_networks import CriticNetwork
 from alf.networks.network import Network
 from alf.networks.parallel_networks import make_parallel
 from alf.networks.q_networks import QNetwork
+from alf.summary.context import CONTEXT
 from alf.tensor_specs import TensorSpec
 
 _NO_PART = "there is no such part; compose it in an Algorithm of your own"
@@ -56,11 +57,14 @@ class SacInfo(NamedTuple):
         reward: `[T, B]`.
         action: what was done, nest of `[T, B, ...]`.
         action_distribution: from `predict_step`, the policy, a nest like the action.
-        value: values of what was done, `[T - 1, B, R]`.
+        value: values of what was done, `[T - 1, B, R]`; from `predict_step` while panels are drawn,
+            the lowest value of the action, `[B]`.
         next_value: soft values of the rows `1, ..., T - 1`, `[T - 1, B]`.
         actor_loss: `[T - 1, B]`; `()` without a continuous part.
         log_pi: log probability of a new action of the policy, or its expectation where that is
             known, `[T - 1, B, P]`.
+        q_values: from `predict_step` while panels are drawn, the lowest values of all choices of a
+            discrete action, `[B, n]`.
     """
 
     step_type: Any = ()
@@ -72,6 +76,7 @@ class SacInfo(NamedTuple):
     next_value: Any = ()
     actor_loss: Any = ()
     log_pi: Any = ()
+    q_values: Any = ()
 
 
 class SacLossInfo(NamedTuple):
@@ -234,7 +239,10 @@ class SacAlgorithm(Algorithm):
         action, distribution = self._act(
             inputs.observation, lambda dist: epsilon_greedy_sample(dist, self._epsilon_greedy)
         )
-        return AlgStep(action, state, SacInfo(action=action, action_distribution=distribution))
+        info = SacInfo(action=action, action_distribution=distribution)
+        if CONTEXT.rendering:
+            info = self._tell_values(info, inputs.observation)
+        return AlgStep(action, state, info)
 
     def rollout_step(self, inputs: TimeStep, state: Any) -> AlgStep:
         """Sample the policy."""
@@ -307,6 +315,12 @@ class SacAlgorithm(Algorithm):
         choice = Categorical(values / self._temperature.alpha()[0], self._offset)
         discrete = choose(choice)
         return self._parts.join(discrete, continuous), self._parts.join(choice, distribution)
+
+    def _tell_values(self, info: SacInfo, observation: Any) -> SacInfo:
+        """An info of `predict_step` with what the critics think of its action."""
+        _, continuous = self._parts.split(info.action)
+        values = _lowest(self._values(self._critics, observation, continuous))
+        return info._replace(q_values=values) if self._is_discrete else info._replace(value=values)
 
     def _values(self, critics: Network, observation: Any, continuous: Any) -> torch.Tensor:
         """`[N, R]`, or `[N, R, n]` for the `n` choices of a discrete action."""
