@@ -49,8 +49,12 @@ import os, pathlib, time, zipfile
 def build_wheel(folder, config_settings=None, metadata_directory=None):
     flag = os.environ.get("SLOW_BUILD")
     if flag:
-        pathlib.Path(flag).touch()
-        time.sleep(60)
+        part = pathlib.Path(flag + ".part")
+        part.write_text(str(os.getpgrp()))
+        part.rename(flag)
+        for _ in range(1200):
+            time.sleep(0.05)
+            os.utime(flag)
     name = "slow-1.0-py3-none-any.whl"
     with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
         wheel.writestr("slow.py", "VERSION = '1.0'\\n")
@@ -378,8 +382,26 @@ def test_a_killed_builder_leaves_nothing_that_counts(wheels, tmp_path):
     assert all(name.startswith(".") for name in kept())
     assert kept(), "it was killed too late"
     environment = prepare(record(wanted), quietly)
+    os.killpg(int(building.read_text()), signal.SIGKILL)  # its pip has lived on
     assert "1.0" == answer(environment, "import slow, tiny, pygments; print(slow.VERSION)")
     assert [environment.folder.name] == kept()
+
+
+@posix
+def test_an_interrupted_builder_clears_up(wheels, tmp_path):
+    """After Ctrl-C nothing is left at once, and pip and what it started are gone too."""
+    wheels.add_slow()
+    building = tmp_path / "building"
+    child = start({"slow": "1.0"}, SLOW_BUILD=str(building))
+    wait_for(building.exists)
+
+    child.send_signal(signal.SIGINT)
+    child.communicate()
+
+    assert [] == kept()
+    beat = building.stat().st_mtime_ns
+    time.sleep(0.3)
+    assert beat == building.stat().st_mtime_ns
 
 
 @posix
@@ -420,6 +442,7 @@ def test_two_at_once_make_one(wheels, tmp_path):
     assert second.stdout is not None
     waiting = second.stdout.readline()
     os.killpg(first.pid, signal.SIGKILL)  # the lock goes with its holder
+    os.killpg(int(building.read_text()), signal.SIGKILL)
     first.communicate()
     said, _ = second.communicate()
 

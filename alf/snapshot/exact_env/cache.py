@@ -141,9 +141,8 @@ def _whole(record: Recorded, folder: Path) -> ExactEnvironment | None:
 
 
 def _make(record: Recorded, final: Path, report: Report) -> ExactEnvironment:
-    """Builds beside, then renames; what killed builders left is removed first."""
-    for leftover in final.parent.glob(f".{final.name}.partial-*"):
-        shutil.rmtree(leftover, ignore_errors=True)  # an orphaned pip may still write to it
+    """Builds beside, then renames; what killed builders left is removed."""
+    _remove_partial(final)
     aside = final.with_name(f".{final.name}.partial-{secrets.token_hex(4)}")
     spoilt = final.with_name(f".{final.name}.partial-{secrets.token_hex(4)}")
     try:
@@ -155,9 +154,13 @@ def _make(record: Recorded, final: Path, report: Report) -> ExactEnvironment:
             final.rename(spoilt)  # removing takes time, and half of it must not be taken for whole
         aside.rename(final)
     finally:
-        for folder in (aside, spoilt):
-            shutil.rmtree(folder, ignore_errors=True)
+        _remove_partial(final)  # also what the orphaned pip of a killed builder wrote since
     return ExactEnvironment(record, final, tuple(remarks.values()))
+
+
+def _remove_partial(final: Path) -> None:
+    for folder in final.parent.glob(f".{final.name}.partial-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _marker(record: Recorded, folder: Path, remarks: Mapping[str, str]) -> Mapping[str, Any]:

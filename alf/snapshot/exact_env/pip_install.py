@@ -6,9 +6,11 @@ not as recorded is told to the user; dependencies are never resolved, since all 
 recorded themselves.
 """
 
+import contextlib
 import importlib.util
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -128,6 +130,7 @@ class Pip:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
+                start_new_session=True,
             )
         except OSError as error:
             raise SnapshotError(
@@ -147,9 +150,18 @@ class Pip:
                     if match := _DOWNLOAD.match(line):
                         self.report(f"python    downloading {match[1]}{match[2] or ''}")
             except BaseException:
-                child.kill()
+                _kill(child)
                 raise
         return "".join(said)
+
+
+def _kill(child: "subprocess.Popen[str]") -> None:
+    """Ends pip with the processes that it started; one that lived on would go on installing."""
+    if os.name != "posix":
+        child.kill()
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)  # it leads a session of its own
 
 
 def candidates(item: Distribution) -> list[Candidate]:
