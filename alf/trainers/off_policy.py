@@ -54,6 +54,7 @@ class ReplayLearner(Learner):
         self._batch_size = config.mini_batch_size or 256
         self._beta = as_scheduler(config.priority_replay_beta)
         self._batch: SampledBatch | None = None
+        self._cut_off: dict[str, list[torch.Tensor]] | None = None
         self.replay = _make_replay(batch_size, config)
         capacity = config.replay_buffer_length * batch_size
         if config.initial_collect_steps > capacity:
@@ -78,6 +79,11 @@ class ReplayLearner(Learner):
         with torch.no_grad():
             self._algorithm.after_train_iter(TimeStep(), ())
 
+    def load_state_dict(self, state: dict[str, Any], time_step: TimeStep | None) -> None:
+        """Go on where `state_dict` was taken; see `Learner`."""
+        super().load_state_dict(state, time_step)
+        self._cut_off = state["rollout"] if time_step is None else None
+
     def save_replay(self, folder: Path) -> dict[str, str]:
         """Write the replay buffer; returns the SHA-256 of each file, by name."""
         return self.replay.save(folder)
@@ -86,6 +92,8 @@ class ReplayLearner(Learner):
         """Read the replay buffer; see `Learner`."""
         self.replay.prepare(self._rollout.peek())
         self.replay.load(folder)
+        if self._cut_off is not None:
+            self.replay.add(self._rollout.cut_off(self._cut_off))
 
     def _collect(self) -> None:
         time_step, alg_step = self._rollout.act()

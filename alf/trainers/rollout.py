@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from alf.algorithms.algorithm import Algorithm, reset_state
-from alf.data_structures import AlgStep, TimeStep
+from alf.data_structures import AlgStep, StepType, TimeStep
 from alf.nest import flatten, map_structure, pack_sequence_as
 from alf.trainers.unroll import UnrollBuffer
 
@@ -99,6 +99,22 @@ class Rollout:
         """What `act` would store now, without stepping the environments."""
         now = self._now()
         return now, self._algorithm.rollout_step(self._seen, self._reset_state(now)).info
+
+    @torch.no_grad()
+    def cut_off(self, state: dict[str, list[torch.Tensor]]) -> tuple[TimeStep, Any]:
+        """What `act` would have stored where `state_dict` was taken, had a time limit struck there.
+
+        For environments that could not be put back: their episodes end, and what had been
+        remembered of them does not lead into the next ones.
+
+        Args:
+            state: what `state_dict` gave.
+        """
+        self._now()
+        then = pack_sequence_as(self._seen, state["time_step"])
+        then = then._replace(step_type=torch.full_like(then.step_type, StepType.LAST))
+        info = self._algorithm.rollout_step(then, self.initial_state).info
+        return then._replace(untransformed=()), info
 
     def state_dict(self) -> dict[str, list[torch.Tensor]]:
         """The time step that the policy sees now, and its memory.

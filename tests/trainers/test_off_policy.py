@@ -160,6 +160,11 @@ def test_priorities_reach_the_buffer():
     drawn = torch.cat([sample[0] for sample in algorithm.samples[5:]])
     assert (drawn >= 19).float().mean() > 0.75
     assert 1.0 == learner.replay.beta
+    assert not learner.replay.normalize_weights_by_max
+    normalized = make(
+        Recorder(with_priority=True), priority_replay=True, normalize_importance_weights_by_max=True
+    )
+    assert normalized.replay.normalize_weights_by_max
 
 
 def test_priorities_that_never_come_are_refused():
@@ -199,3 +204,20 @@ def test_replay_buffer_goes_on_in_another_process(tmp_path: Path):
         one._update()
 
     assert torch.equal(algorithm.samples[-1], other_algorithm.samples[-1])
+
+
+def test_episodes_that_cannot_be_put_back_end_in_the_replay_buffer(tmp_path):
+    """Where environments begin anew, no step leads from their old episodes into the new ones."""
+    before = make(Recorder())
+    before.train_iter()
+    before.save_replay(tmp_path)
+    after = make(Recorder())
+
+    after.load_state_dict(before.state_dict(), None)
+    after.load_replay(tmp_path)
+    after.train_iter()
+
+    rows = torch.arange(7)
+    held, _ = after.replay.get_batch(torch.zeros(7, dtype=torch.int64), rows).experience
+    assert [0, 2, 4, 6, 0, 2, 4] == held.reward[0].tolist()
+    assert [MID, MID, MID, LAST, MID, MID, MID] == held.step_type[0].tolist()
