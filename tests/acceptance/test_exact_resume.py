@@ -102,12 +102,11 @@ WATCHED = {
     ],
 }
 
-# An environment that takes long enough for workers to be worth it, and draws from the global
-# generators as many do. Its sensor cannot be read and put back where `hidden`.
+# An environment that takes long enough for workers to be worth it, and whose state cannot be read
+# and put back where `hidden`.
 SLOW = """
 import time
 import gymnasium
-import numpy as np
 
 class Slow(gymnasium.Wrapper):
     def __init__(self, env, hidden=False):
