@@ -3,19 +3,20 @@
 import json
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from alf.snapshot.exclusions import RULES_VERSION, FoundFile, holds_private_key
-from alf.snapshot.pack import BLOB, ObjectWriter, object_id, write_file
+from alf.snapshot.pack import BLOB, PackWriter, object_id, write_file
 from alf.snapshot.records import LeftOut
 from alf.snapshot.store import EXECUTABLE_MODE, FILE_MODE, Blob, Store
 
-_CACHE_NAME = "alf-files.json"
+_CACHE_NAME = "alf-files.z"
 # A file that was written this short a time ago can change again without a new time stamp.
-_SETTLED_NS = 2_000_000_000
+SETTLED_NS = 2_000_000_000
 _ATTEMPTS = 3
 _REPORT_SECONDS = 1.0
 
@@ -40,7 +41,7 @@ class Content:
 def store_files(
     files: Mapping[str, FoundFile],
     store: Store,
-    pack: ObjectWriter,
+    pack: PackWriter,
     cache_folder: Path | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Content:
@@ -64,7 +65,7 @@ def store_files(
     return content
 
 
-def store_anew(files: Mapping[str, FoundFile], store: Store, pack: ObjectWriter) -> Content:
+def store_anew(files: Mapping[str, FoundFile], store: Store, pack: PackWriter) -> Content:
     """As `store_files`, but reads every file, and remembers none.
 
     Raises:
@@ -76,7 +77,7 @@ def store_anew(files: Mapping[str, FoundFile], store: Store, pack: ObjectWriter)
 def _store_all(
     files: Mapping[str, FoundFile],
     store: Store,
-    pack: ObjectWriter,
+    pack: PackWriter,
     cache: "FileCache",
     progress: "Progress",
 ) -> Content:
@@ -166,8 +167,8 @@ class FileCache:
     def load(cls, folder: Path) -> "FileCache":
         """Reads the side file in `folder`; a missing or damaged one counts as empty."""
         try:
-            data = json.loads((folder / _CACHE_NAME).read_bytes())
-        except (OSError, ValueError):
+            data = json.loads(zlib.decompress((folder / _CACHE_NAME).read_bytes()))
+        except (OSError, ValueError, zlib.error):
             return cls({})
         if not isinstance(data, dict):
             return cls({})
@@ -188,7 +189,7 @@ class FileCache:
         """Remembers a file, unless it is so young that its time stamp proves nothing."""
         self._fresh = True
         self._entries.pop(path, None)
-        if self._now_ns - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
+        if self._now_ns - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED_NS:
             self._entries[path] = [*_signature(status), blob_id]
 
     def keep(self, paths: Iterable[str]) -> None:
@@ -203,11 +204,18 @@ class FileCache:
         """Writes the side file, if anything is new. It may be lost without harm."""
         if self._fresh:
             data = {"rules_version": RULES_VERSION, "files": self._entries}
-            write_file(
-                folder / _CACHE_NAME, json.dumps(data).encode("ascii"), aside=folder, sync=False
-            )
+            text = zlib.compress(json.dumps(data).encode("ascii"), 6)
+            write_file(folder / _CACHE_NAME, text, aside=folder, sync=False)
 
 
 def _signature(status: os.stat_result) -> _Signature:
     # The change time catches tools that set the modification time back (rsync -t, cp -p).
     return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def signature(path: str) -> tuple[int, int, int, int] | None:
+    """Size, modification and change time in ns, and inode of a file; None where there is none."""
+    try:
+        return _signature(os.stat(path))  # noqa: PTH116 -- called for thousands of files
+    except OSError:
+        return None

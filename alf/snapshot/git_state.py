@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from alf.snapshot.exclusions import holds_private_key, is_secret_name
+from alf.snapshot.git_cache import GitCache
 from alf.snapshot.pack import BLOB, object_id
 
 _MOST_FILES = 20_000
@@ -21,11 +22,12 @@ _MOST_DIFF_BYTES = 500_000
 _MOST_FILE_BYTES = 200_000
 
 
-def describe_git(folder: Path) -> dict[str, Any] | None:
+def describe_git(folder: Path, cache: GitCache | None = None) -> dict[str, Any] | None:
     """The state of the repository that `folder` belongs to.
 
     Args:
         folder: a folder of source code.
+        cache: remembers comparisons, or None.
 
     Returns:
         JSON: `top` (the checkout), `commit` (None before the first), `branch` (None if detached),
@@ -43,14 +45,14 @@ def describe_git(folder: Path) -> dict[str, Any] | None:
         return {"error": f"git state was not read: {error}"}
     try:
         with contextlib.closing(Repo.discover(str(folder))) as repo:
-            return _describe(repo)
+            return _describe(repo, cache)
     except NotGitRepository:
         return None
     except (OSError, ValueError, KeyError, AssertionError, NotImplementedError) as error:
         return {"error": f"git state was not read: {error!r}"}
 
 
-def _describe(repo: Any) -> dict[str, Any]:
+def _describe(repo: Any, cache: GitCache | None) -> dict[str, Any]:
     top = Path(repo.path)
     head = repo.refs.as_dict().get(b"HEAD")
     chain, _ = repo.refs.follow(b"HEAD")
@@ -63,11 +65,18 @@ def _describe(repo: Any) -> dict[str, Any]:
     with contextlib.suppress(KeyError):
         url = repo.get_config().get((b"remote", b"origin"), b"url").decode("utf-8", "replace")
         facts["remote"] = _without_credentials(url)
+    commit, index_path = facts["commit"] or "", Path(repo.index_path())
+    known = cache.get(top, commit, index_path) if cache is not None else None
+    if known is not None:
+        return facts | known
     index = repo.open_index()
     if len(index) > _MOST_FILES:
         return facts | {"dirty": None, "diff": f"(not compared: {len(index)} tracked files)"}
     diff, names = _diff(repo, top, index, head)
-    return facts | {"dirty": bool(names), "changed": names, "diff": diff}
+    compared = {"dirty": bool(names), "changed": names, "diff": diff}
+    if cache is not None:
+        cache.put(top, commit, index_path, map(os.fsdecode, index), compared)
+    return facts | compared
 
 
 def _diff(repo: Any, top: Path, index: Any, head: bytes | None) -> tuple[str, list[str]]:
@@ -128,7 +137,8 @@ def _on_disk(top: Path, path: bytes, index: Any) -> tuple[int, bytes] | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    if status.st_size == entry.size and _seconds(entry.mtime) == status.st_mtime_ns:
+    times = (_nanoseconds(entry.mtime), _nanoseconds(entry.ctime))
+    if status.st_size == entry.size and times == (status.st_mtime_ns, status.st_ctime_ns):
         return entry.mode, entry.sha
     data = (top / os.fsdecode(path)).read_bytes()
     blob = object_id(BLOB, data).hex().encode("ascii")
@@ -144,7 +154,7 @@ def _is_plain(entry: Any) -> bool:
     return hasattr(entry, "sha") and stat.S_ISREG(entry.mode)
 
 
-def _seconds(time: Any) -> int:
+def _nanoseconds(time: Any) -> int:
     """Index times are seconds, or (seconds, nanoseconds); the result is in nanoseconds."""
     if isinstance(time, tuple):
         seconds, nanoseconds = time  # pyright: ignore[reportUnknownVariableType]

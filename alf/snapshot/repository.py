@@ -14,7 +14,7 @@ from typing import NoReturn
 from dulwich.refs import DiskRefsContainer
 
 from alf.errors import SnapshotError
-from alf.snapshot.pack import sync_folder, write_file
+from alf.snapshot.pack import write_file
 
 MAIN = "refs/heads/main"
 _TAG = "refs/tags/ckpt-"
@@ -53,7 +53,6 @@ def create_repository(path: Path, borrow_from: Path | None = None) -> None:
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
         aside.rename(path)
-        sync_folder(path.parent)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         if not (path / "HEAD").is_file():  # else another job was quicker, which is fine
@@ -94,7 +93,6 @@ def stop_borrowing(path: Path) -> None:
         OSError: the disk cannot be written.
     """
     (path / _ALTERNATES).unlink(missing_ok=True)
-    sync_folder(path / _ALTERNATES.rpartition("/")[0])
 
 
 class References:

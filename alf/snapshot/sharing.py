@@ -14,7 +14,7 @@ from pathlib import Path
 from alf.errors import SnapshotError
 from alf.snapshot.exclusions import STORE_NAME
 from alf.snapshot.lock import hold_store
-from alf.snapshot.pack import ObjectWriter
+from alf.snapshot.pack import PackWriter
 from alf.snapshot.repository import cannot_write, stop_borrowing
 from alf.snapshot.store import Store, now
 from alf.snapshot.trees import Blob, write_trees
@@ -48,7 +48,7 @@ def lending(store: Store) -> Generator[Store]:
         yield lender
 
 
-def keep_lent(lender: Store, files: Mapping[str, Blob], writer: ObjectWriter) -> None:
+def keep_lent(lender: Store, files: Mapping[str, Blob], writer: PackWriter) -> None:
     """Finishes a writer of the lender, and refers to what runs have in common.
 
     Args:
@@ -121,7 +121,7 @@ def export_store(root_dir: Path | str, target: Path | str) -> int:
         return count
 
 
-def _copy(store: Store, writer: ObjectWriter, own: bool) -> int:
+def _copy(store: Store, writer: PackWriter, own: bool) -> int:
     """Adds every object that a reference leads to; with `own` also those that are not borrowed."""
     seen: set[str] = set()
     count = 0

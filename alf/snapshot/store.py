@@ -22,11 +22,10 @@ from dulwich.objects import Commit, ObjectID, Tree
 
 from alf.errors import SnapshotError
 from alf.snapshot.exclusions import STORE_NAME, is_safe_name
+from alf.snapshot.names import object_names
 from alf.snapshot.pack import (
     BLOB,
     COMMIT,
-    LooseWriter,
-    ObjectWriter,
     PackWriter,
     object_id,
     remove_leftovers,
@@ -103,6 +102,7 @@ class Store:
         self._borrowed = borrows_from(self.path)
         self._objects = DiskObjectStore(str(self.path / "objects"))
         self._refs = References(self.path)
+        self._names: set[bytes] | None = None
 
     def __enter__(self) -> "Store":
         return self
@@ -127,29 +127,33 @@ class Store:
     # Writing
 
     def has(self, blob_id: str) -> bool:
-        """Whether an object of this name (40 hexadecimal digits) is stored."""
-        return ObjectID(blob_id.encode("ascii")) in self._objects
+        """Whether an object of this name (40 hexadecimal digits) is stored.
+
+        Knows what was there at the first question, and what this object has written since.
+        """
+        if self._names is None:
+            self._names = object_names(self.path / "objects")
+            for path in self._borrowed:
+                self._names |= object_names(path / "objects")
+        return bytes.fromhex(blob_id) in self._names
+
+    def look_again(self) -> None:
+        """Lets `has` find out what others have written since."""
+        self._names = None
 
     def pack_writer(self) -> PackWriter:
         """A writer for new objects; what killed writers left is removed first."""
-        return PackWriter(self._clean_pack_folder())
-
-    def loose_writer(self) -> LooseWriter:
-        """The same for a few small objects."""
-        return LooseWriter(self._clean_pack_folder().parent)
-
-    def _clean_pack_folder(self) -> Path:
         folder = self.path / "objects" / "pack"
         remove_leftovers(folder)
         remove_leftovers(self.path)
-        return folder
+        return PackWriter(folder, self.look_again)
 
     def commit(
         self,
         files: Mapping[str, Blob],
         summary: str,
         start: Mapping[str, Any],
-        pack: ObjectWriter,
+        pack: PackWriter,
         parent: str | None,
         seconds: int,
     ) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
+from alf.snapshot.git_cache import GitCache
 from alf.snapshot.git_state import describe_git
 from alf.snapshot.imported import imported_distributions
 from alf.snapshot.records import Package
@@ -29,11 +30,14 @@ _VARIABLES = re.compile(
 _NVIDIA_SECONDS = 2.0
 
 
-def describe_surroundings(packages: Iterable[Package]) -> dict[str, Any]:
+def describe_surroundings(
+    packages: Iterable[Package], cache: GitCache | None = None
+) -> dict[str, Any]:
     """Everything about the surroundings that does not change from one start to the next.
 
     Args:
         packages: what was captured; the git state of each of their folders is recorded.
+        cache: remembers git states, or None.
 
     Returns:
         JSON: `python`, `platform`, `cpu`, `threads`, `environment`, `distributions`, `imported`,
@@ -59,7 +63,9 @@ def describe_surroundings(packages: Iterable[Package]) -> dict[str, Any]:
         },
         "distributions": installed_distributions(sys.path),
         "imported": imported_distributions(sys.modules, sys.path),
-        "sources": {root: state for root in roots if (state := describe_git(Path(root)))},
+        "sources": {
+            root: state for root in roots if (state := describe_git(Path(root), cache)) is not None
+        },
     }
     return found | _torch_facts()
 

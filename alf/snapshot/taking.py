@@ -11,6 +11,7 @@ from typing import Any
 from alf.errors import RootDirError
 from alf.snapshot.capture import PACKAGES_FOLDER, capture
 from alf.snapshot.exclusions import Limits
+from alf.snapshot.git_cache import GitCache
 from alf.snapshot.lock import hold_store
 from alf.snapshot.records import LeftOut, Package, Snapshot
 from alf.snapshot.store import Store, cannot_write
@@ -68,7 +69,8 @@ def take(
             root_dir=root,
             limits=limits or Limits(),
         )
-        surroundings = describe_surroundings(captured.packages.values())
+        git_cache = GitCache(store.path)
+        surroundings = describe_surroundings(captured.packages.values(), git_cache)
         start: dict[str, Any] = {
             "command": list(sys.argv if command is None else command),
             "cwd": str(Path.cwd()),
@@ -76,12 +78,15 @@ def take(
         }
         try:
             done = write_snapshot(store, captured, surroundings, start, started, report)
+            git_cache.save()
         except OSError as error:
             cannot_write(store.path, error)
         entry = store.entry(done.commit)
         edits: list[str] = []
         if not is_on_demand(store):
-            edits = write_working_copy(store, entry, in_place(done.manifest.packages, root))
+            running = in_place(done.manifest.packages, root)
+            originals = {path: file.path for path, file in captured.files.items()}
+            edits = write_working_copy(store, entry, running, done.blobs, originals)
         warnings = [*captured.warnings, *(_edit_warning(path) for path in edits)]
         return Snapshot(
             id=entry.id,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dulwich.objects import ObjectID, Tree
 
-from alf.snapshot.pack import TREE, ObjectWriter
+from alf.snapshot.pack import TREE, PackWriter
 
 FILE_MODE = 0o100644
 EXECUTABLE_MODE = 0o100755
@@ -26,7 +26,7 @@ class Blob:
 Level = dict[str, "Blob | Level"]
 
 
-def write_trees(files: Mapping[str, Blob], writer: ObjectWriter, has: Callable[[str], bool]) -> str:
+def write_trees(files: Mapping[str, Blob], writer: PackWriter, has: Callable[[str], bool]) -> str:
     """Writes a tree for each folder, and gives the name of the topmost.
 
     Args:
@@ -37,7 +37,7 @@ def write_trees(files: Mapping[str, Blob], writer: ObjectWriter, has: Callable[[
     return _write_level(_nested(files), writer, has)
 
 
-def _write_level(level: Level, writer: ObjectWriter, has: Callable[[str], bool]) -> str:
+def _write_level(level: Level, writer: PackWriter, has: Callable[[str], bool]) -> str:
     tree = Tree()
     for name, item in level.items():
         if isinstance(item, Blob):

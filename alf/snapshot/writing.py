@@ -26,12 +26,14 @@ class Written:
     Attributes:
         commit: its name, 40 hexadecimal digits.
         manifest: what it says about itself.
+        blobs: all of its files, path -> blob.
         files: how many files it has, without the manifest.
         bytes: their size together.
     """
 
     commit: str
     manifest: Manifest
+    blobs: Mapping[str, Blob]
     files: int
     bytes: int
 
@@ -88,7 +90,7 @@ def write_snapshot(
     common = {path: blob for path, blob in base.blobs.items() if path != CONF_TEXT_NAME}
     with lending(store) as lender, contextlib.ExitStack() as stack:
         is_shared = lender is not store
-        own = stack.enter_context(store.loose_writer() if is_shared else store.pack_writer())
+        own = stack.enter_context(store.pack_writer())
         writer = stack.enter_context(lender.pack_writer()) if is_shared else own
         if base is NOTHING:
             content = store_files(code, store, writer, lender.path, report)
@@ -101,6 +103,7 @@ def write_snapshot(
         common[MANIFEST_NAME] = Blob(writer.add(BLOB, text).hex(), FILE_MODE)
         if is_shared:
             keep_lent(lender, common, writer)
+            store.look_again()
         files, size = _total(base, content, own_content)
         start |= {
             "files": files,
@@ -112,7 +115,7 @@ def write_snapshot(
         every = {**base.blobs, **common, **own_content.blobs}
         commit = store.commit(every, summary, start, own, parent, when)
     store.move_main(commit)
-    return Written(commit, manifest, files, size)
+    return Written(commit, manifest, every, files, size)
 
 
 def to_json_text(data: Mapping[str, Any]) -> bytes:

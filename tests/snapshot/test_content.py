@@ -2,6 +2,7 @@
 
 import os
 import time
+import zlib
 
 import pytest
 
@@ -97,15 +98,17 @@ def test_cached_content_that_the_store_lost_is_read(folder, store, tmp_path, mon
     (folder / "a.py").write_bytes(b"1")
     stored(folder, store)
     with Store(tmp_path / "other", create=True) as other:
-        (store.path / "alf-files.json").rename(other.path / "alf-files.json")
+        (store.path / "alf-files.z").rename(other.path / "alf-files.z")
 
         assert {"a.py": b"1"} == stored(folder, other)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"rules_version": 0, "files": {}}', "\xff"])
-def test_damaged_cache_counts_as_empty(tmp_path, text):
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_damaged_cache_counts_as_empty(tmp_path, text, is_packed):
     """A cache that cannot be read is forgotten."""
-    (tmp_path / "alf-files.json").write_bytes(text.encode("latin-1"))
+    data = text.encode("latin-1")
+    (tmp_path / "alf-files.z").write_bytes(zlib.compress(data) if is_packed else data)
 
     cache = FileCache.load(tmp_path)
 
@@ -139,3 +142,18 @@ def test_a_file_that_keeps_changing_is_refused(folder, monkeypatch):
 
     with pytest.raises(OSError, match="changes while it is read"):
         read_steadily(str(path))
+
+
+def test_long_captures_say_how_far_they_are(folder, store, monkeypatch):
+    """Once a second a line tells files and bytes that are done; short captures say nothing."""
+    clock = iter((0.0, 0.5, 1.2, 1.2, 1.5))
+    monkeypatch.setattr(content.time, "monotonic", lambda: next(clock))
+    for name in ("a", "b", "c"):
+        (folder / name).write_bytes(b"x" * 1_000_000)
+    files = {f.relative: f for f in walk_folder(folder, Limits()).files}
+    said = []
+
+    with store.pack_writer() as pack:
+        store_files(files, store, pack, report=said.append)
+
+    assert ["snapshot  1 of 3 files, 1 of 3 MB"] == said

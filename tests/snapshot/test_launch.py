@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -257,15 +258,31 @@ def test_death_by_signal_has_the_shells_exit_code(trained):
 
 def test_a_crash_while_copying_is_healed(trained, tmp_path):
     """A copy whose writing was cut short is finished before it runs."""
-    record = trained.root_dir / "snapshots.git" / "alf-working-copy.json"
-    data = json.loads(record.read_text())
-    record.write_text(json.dumps({**data, "is_whole": False}))
+    record = trained.root_dir / "snapshots.git" / "alf-working-copy.z"
+    data = json.loads(zlib.decompress(record.read_bytes()))
+    record.write_bytes(zlib.compress(json.dumps({**data, "is_whole": False}).encode()))
     (trained.root_dir / "my_project" / "agent.py").unlink()
 
     done, seen = launch(trained, tmp_path)
 
     assert done.returncode == 0, done.stderr
     assert seen["answer"] == 42
+
+
+def test_damaged_snapshots_are_refused_though_the_copy_is_fine(trained, tmp_path):
+    """One byte of what is stored was changed: the code does not run, and the file is named."""
+    pack = next((trained.root_dir / "snapshots.git" / "objects" / "pack").glob("*.pack"))
+    whole = pack.read_bytes()
+    packed = zlib.compress((trained.root_dir / "alf" / "errors.py").read_bytes(), 6)
+    pack.chmod(0o644)
+    pack.write_bytes(whole.replace(packed, packed[:40] + bytes([packed[40] ^ 1]) + packed[41:]))
+
+    done, seen = launch(trained, tmp_path)
+
+    assert [] == edited(trained.root_dir)
+    assert done.returncode != 0
+    assert "alf/errors.py" in done.stderr
+    assert {} == seen
 
 
 def test_packages_with_names_of_the_root_dir(project, tmp_path):

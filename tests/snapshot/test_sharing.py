@@ -78,7 +78,9 @@ def test_what_runs_have_in_common_is_there_once(search):
     with Store(search) as store:
         refs = [ref for ref in store.references() if ref.startswith("refs/runs/")]
     assert 1 == len(refs)
-    assert 2 == len(list((search / "snapshots.git" / "objects" / "pack").glob("*.pack")))
+    objects = search / "snapshots.git" / "objects"
+    assert 1 == len(list((objects / "pack").glob("*.pack")))
+    assert 3 == len([path for path in objects.glob("??/*") if path.is_file()])
 
 
 def test_stock_git_reads_the_store_of_a_run(search, git):

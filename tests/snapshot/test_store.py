@@ -125,14 +125,14 @@ def test_same_content_is_stored_once(tmp_path):
     """A second snapshot of the same files adds a commit and nothing else."""
     with Store(tmp_path, create=True) as store:
         first = commit(store, {"a.py": b"x" * 100, "copy_of_a.py": b"x" * 100})
-        folder = store.path / "objects" / "pack"
-        size = sum(p.stat().st_size for p in folder.iterdir())
+        folder = store.path / "objects"
+        size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
         blobs = store.files(store.resolve(None).tree)
         with store.pack_writer() as pack:
             store.commit(blobs, "again", {}, pack, first, 1_900_000_001)
             assert 1 == len(pack)
 
-        assert sum(p.stat().st_size for p in folder.iterdir()) - size < 1500
+        assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) - size < 300
 
 
 def test_start_facts_come_back(tmp_path):
@@ -202,22 +202,52 @@ def test_foreign_links_are_refused(tmp_path):
             store.files(tree.hex())
 
 
-def test_damage_is_found(tmp_path):
-    """A changed byte in a pack is found and named."""
+@pytest.mark.parametrize("others", [0, 20])
+def test_damage_is_found(tmp_path, others):
+    """Whichever byte of a stored object is changed, in a pack or in a file of its own, is found."""
+    content = b"print(1)\n" * 50
+    more = {f"b{number}.py": b"%d" % number for number in range(others)}
     with Store(tmp_path, create=True) as store:
-        name = commit(store, {"a.py": b"print(1)\n" * 50})
-        entry = store.entry(name)
-        blob = store.files(entry.tree)["a.py"].id
-    (pack,) = (tmp_path / "snapshots.git" / "objects" / "pack").glob("*.pack")
-    data = bytearray(pack.read_bytes())
-    position = data.find(zlib.compress(b"print(1)\n" * 50, 1)[:6])
-    assert position > 0
-    data[position + 8] ^= 0xFF
-    pack.chmod(0o644)
-    pack.write_bytes(data)
+        name = commit(store, {"a.py": content, **more})
+        blob = store.files(store.entry(name).tree)["a.py"].id
+        assert store.damage(blob) is None
+    objects = tmp_path / "snapshots.git" / "objects"
+    loose = objects / blob[:2] / blob[2:]
+    assert loose.exists() is (others == 0)
+    file = next((objects / "pack").glob("*.pack")) if others else loose
+    whole = file.read_bytes()
+    packed = zlib.compress(content, 6) if others else whole
+    first = whole.find(packed)
+    assert first >= 0
+    file.chmod(0o644)
 
+    for position in range(first, first + len(packed)):
+        data = bytearray(whole)
+        data[position] ^= 0xFF
+        file.write_bytes(data)
+        with Store(tmp_path) as store:
+            assert store.damage(blob) is not None, position
+
+
+def test_few_objects_are_files_and_many_a_pack(tmp_path):
+    """A start that changes little adds no pack; git reads both kinds, and so does `has`."""
+    with Store(tmp_path, create=True) as store:
+        first = commit(store, {f"{n}.py": b"%d" % n for n in range(20)})
+        second = commit(store, {"a.py": b"new"}, first)
+        objects = store.path / "objects"
+        packs = list((objects / "pack").iterdir())
+        loose = [path for path in objects.glob("??/*") if path.is_file()]
+
+        assert (2, 3) == (len(packs), len(loose))  # pack and index; blob, tree, commit
+        assert all(map(store.has, (first, second, *store.object_ids(store.entry(first)))))
+        assert not store.has("0" * 40)
     with Store(tmp_path) as store:
-        assert store.damage(blob) is not None
+        assert all(map(store.has, (first, second)))
+        pack = next(path for path in packs if path.suffix == ".pack")
+        pack.unlink()
+        assert store.has(first)  # known since the first question
+        store.look_again()
+        assert not store.has(first)
 
 
 def test_unfinished_pack_leaves_nothing(tmp_path):
