@@ -35,6 +35,7 @@ NOT_RUN = {
 }
 # Pages that tell of jobs which the reader has trained before, and their names: copies of one job.
 GIVEN_JOBS = {
+    "docs/compare.md": ("job",),
     "docs/exact_env.md": ("job",),
     "docs/play.md": ("job", "ac_render"),
     "docs/snapshot.md": ("job",),

@@ -137,4 +137,5 @@ def _make_replay(batch_size: int, config: TrainerConfig) -> ReplayBuffer:
         device,
         alpha=float(as_scheduler(config.priority_replay_alpha)()),
         eps=config.priority_replay_eps,
+        normalize_weights_by_max=config.normalize_importance_weights_by_max,
     )

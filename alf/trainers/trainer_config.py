@@ -51,9 +51,6 @@ _SETTLED = {
     "rl_train_after_update_steps": no_matter(0),
     "rl_train_every_update_steps": no_matter(1),
     "empty_cache": no_matter(False),  # memory is allocated once and used again
-    "normalize_importance_weights_by_max": Settled(
-        True, "the largest importance weight of a batch is 1; leave it out"
-    ),
     "visualize_alf_tree": Settled(False, "print the algorithm: it is a torch module"),
 }
 
@@ -101,6 +98,8 @@ class TrainerConfig:
         priority_replay_alpha: how strongly priorities count, in `[0, 1]`.
         priority_replay_beta: how far the bias of sampling by priority is corrected, in `[0, 1]`.
         priority_replay_eps: added to each priority.
+        normalize_importance_weights_by_max: divide the weights of a batch, which make up for
+            sampling by priority, by the largest of them.
         replay_checkpoints: how many of the newest checkpoints keep their replay buffer.
 
         num_checkpoints: how many checkpoints to write, evenly spaced, and to keep: beyond that the
@@ -151,6 +150,7 @@ class TrainerConfig:
     priority_replay_alpha: float | Callable[[], float] = 0.7
     priority_replay_beta: float | Callable[[], float] = 0.4
     priority_replay_eps: float = 1e-6
+    normalize_importance_weights_by_max: bool = False
     replay_checkpoints: int = 2
 
     num_checkpoints: int = 10

@@ -192,9 +192,6 @@ CyclicalScheduler
     progress_type base_lr bound_lr half_cycle_size switch_mode='step'
 """
 
-# What makes a replayed batch comparable is decided here: the largest importance weight is 1.
-OTHER_DEFAULTS = {"TrainerConfig.normalize_importance_weights_by_max": True}
-
 MOVED = [
     ("alf.algorithms.config", "TrainerConfig"),
     ("alf.algorithms.data_transformer", "ObservationNormalizer"),
@@ -272,9 +269,8 @@ def test_a_default_is_what_confs_expect(name):
     default = current().parameters[resolved(name)].default_value()
 
     assert default is not MISSING
-    assert OTHER_DEFAULTS.get(name, expected) == default
-    if name not in OTHER_DEFAULTS:
-        alf.config1(name, expected)
+    assert expected == default
+    alf.config1(name, expected)
 
 
 SETTLED = [name for name in PARAMETERS if name.split(".")[0] != "suite_gym"]
