@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import distributions as td
 
 from alf.data_structures import AlgStep
 from alf.distributions import Categorical, Distribution
@@ -20,6 +21,11 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 VALUE_NAMES = ("value", "values", "state_value", "v")
 ACTION_VALUE_NAMES = ("q_values", "q_value", "action_values")
 DISTRIBUTION_NAMES = ("action_distribution", "distribution", "action_dist")
+LOGIT_NAMES = ("logits", "action_logits")
+PROBABILITY_NAMES = ("probs", "action_probs", "probabilities")
+
+AnyDistribution = Distribution | td.Distribution
+"""Ours, or one of torch's."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,8 @@ class Thoughts:
     probabilities: Array | None = None
     first_action: int = 0
     entropy: float | None = None
-    distributions: Mapping[str, Distribution] = field(
-        default_factory=dict[str, Distribution], repr=False
+    distributions: Mapping[str, AnyDistribution] = field(
+        default_factory=dict[str, AnyDistribution], repr=False
     )
 
     @property
@@ -81,12 +87,13 @@ def read_thoughts(alg_step: AlgStep) -> Thoughts:
     distributions = _distributions(found, list(actions))
     choice = _single_choice(distributions)
     action_values = _first(found, ACTION_VALUE_NAMES)
+    values = None if action_values is None else _numbers(_lowest(action_values))
     return Thoughts(
         actions=actions,
         value=_scalar(_first(found, VALUE_NAMES)),
-        action_values=None if action_values is None else _numbers(action_values),
+        action_values=values,
         probabilities=None if choice is None else _numbers(choice.probs),
-        first_action=0 if choice is None else choice.offset,
+        first_action=getattr(choice, "offset", 0),
         entropy=_entropy(distributions),
         distributions=distributions,
     )
@@ -103,22 +110,45 @@ def _walk(nest: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], A
     elif isinstance(nest, list | tuple):
         for index, value in enumerate(nest):
             yield from _walk(value, (*path, str(index)))
-    elif isinstance(nest, torch.Tensor | Distribution):
+    elif isinstance(nest, torch.Tensor | AnyDistribution):
         yield path, nest
 
 
-def _distributions(found: dict[tuple[str, ...], Any], names: list[str]) -> dict[str, Distribution]:
+def _distributions(
+    found: dict[tuple[str, ...], Any], names: list[str]
+) -> dict[str, AnyDistribution]:
     """The distributions below the first name that stands for those of the action."""
     for wanted in DISTRIBUTION_NAMES:
-        below = [
-            leaf
+        below = {
+            ".".join(path[path.index(wanted) + 1 :]): leaf
             for path, leaf in found.items()
-            if wanted in path and isinstance(leaf, Distribution)
-        ]
+            if wanted in path and isinstance(leaf, AnyDistribution)
+        }
         if below:
-            return dict(zip(names, below, strict=False))
-    everything = [leaf for leaf in found.values() if isinstance(leaf, Distribution)]
-    return dict(zip(names, everything, strict=False)) if len(everything) == len(names) else {}
+            return _matched(below, names)
+    everywhere = {
+        ".".join(path): leaf for path, leaf in found.items() if isinstance(leaf, AnyDistribution)
+    }
+    if len(everywhere) == len(names):
+        return _matched(everywhere, names)
+    return _from_tensors(found, names) if len(names) == 1 and not everywhere else {}
+
+
+def _matched(below: dict[str, AnyDistribution], names: list[str]) -> dict[str, AnyDistribution]:
+    """Distributions by the names of their actions; by their order where paths say nothing."""
+    if set(below) == set(names):
+        return {name: below[name] for name in names}
+    return dict(zip(names, below.values(), strict=False))
+
+
+def _from_tensors(
+    found: dict[tuple[str, ...], Any], names: list[str]
+) -> dict[str, AnyDistribution]:
+    """The distribution of a single choice, from tensors that go by the names of its parameters."""
+    logits, probs = _first(found, LOGIT_NAMES), _first(found, PROBABILITY_NAMES)
+    if logits is None and probs is not None:
+        logits = probs.clamp_min(1e-30).log()
+    return {} if logits is None or logits.dim() != 2 else {names[0]: Categorical(logits)}
 
 
 def _first(found: dict[tuple[str, ...], Any], names: tuple[str, ...]) -> torch.Tensor | None:
@@ -134,7 +164,12 @@ def _scalar(value: torch.Tensor | None) -> float | None:
     return None if value is None else float(value.detach().double().mean())
 
 
-def _entropy(distributions: Mapping[str, Distribution]) -> float | None:
+def _lowest(values: torch.Tensor) -> torch.Tensor:
+    """Values `[1, n]`; of an ensemble `[1, R, n]` the lowest of each."""
+    return values.amin(1) if values.dim() == 3 else values
+
+
+def _entropy(distributions: Mapping[str, AnyDistribution]) -> float | None:
     # Some families estimate it from draws, and looking must not change what is played.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -145,10 +180,14 @@ def _entropy(distributions: Mapping[str, Distribution]) -> float | None:
     return sum(each) if each else None
 
 
-def _single_choice(distributions: Mapping[str, Distribution]) -> Categorical | None:
+def _single_choice(
+    distributions: Mapping[str, AnyDistribution],
+) -> Categorical | td.Categorical | None:
     """The distribution of an action that is one choice among several; `None` for any other."""
     if len(distributions) == 1:
         only = next(iter(distributions.values()))
+        if isinstance(only, td.Categorical) and only.batch_shape.numel() == 1:
+            return only
         if isinstance(only, Categorical) and not only.event_shape:
             return only
     return None

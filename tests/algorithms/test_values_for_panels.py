@@ -13,8 +13,8 @@ from alf.algorithms.ppo_algorithm import PPOAlgorithm
 from alf.algorithms.sac_algorithm import SacAlgorithm
 from alf.algorithms.trac_algorithm import TracAlgorithm
 from alf.data_structures import StepType, TimeStep
-from alf.networks import ActorDistributionRNNNetwork, ValueRNNNetwork
 from alf.nest import map_structure
+from alf.networks import ActorDistributionRNNNetwork, ValueRNNNetwork
 from alf.summary import render
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 
