@@ -1,6 +1,7 @@
 """What a snapshot recorded of its surroundings, and what differs from it here."""
 
 import platform
+import subprocess
 import sys
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from alf.errors import SnapshotError
 from alf.snapshot.exact_env.interpreter import find_interpreter, probe
-from alf.snapshot.exact_env.pip_install import candidates
+from alf.snapshot.exact_env.pip_install import candidates, pip_program
 from alf.snapshot.exact_env.record import (
     Difference,
     Distribution,
@@ -157,6 +158,17 @@ def test_ways_that_are_not_as_recorded_say_so():
     assert ["", "tiny 1.0 stands in for 1.0+x, which cannot be had"] == [c.remark for c in label]
     assert moved[0].remark == ""
     assert "recorded from https://host/tiny.whl" in moved[1].remark
+
+
+def test_pip_comes_with_python_where_it_is_not_installed(monkeypatch):
+    """In an environment without pip, as uv makes them, the one that Python brings is run."""
+    monkeypatch.setitem(sys.modules, "pip", None)
+
+    program = pip_program()
+
+    assert program[-1].endswith("pip")
+    done = subprocess.run([*program, "--version"], capture_output=True, text=True, check=True)
+    assert "_bundled" in done.stdout
 
 
 def test_the_python_of_this_process_is_taken():
