@@ -1,5 +1,6 @@
 """Reads files into a pack, and remembers what did not change since the last snapshot."""
 
+import builtins
 import json
 import os
 import time
@@ -19,6 +20,7 @@ _CACHE_NAME = "alf-files.z"
 SETTLED_NS = 2_000_000_000
 _ATTEMPTS = 3
 _REPORT_SECONDS = 1.0
+_KEPT_BYTES = 64_000_000
 
 _Signature = tuple[int, int, int, int]
 
@@ -31,11 +33,20 @@ class Content:
         blobs: path in the snapshot -> where its content is stored.
         left_out: files that turned out to be secret, unreadable or gone.
         bytes: size of the stored files, path in the snapshot -> bytes.
+        data: what was read, path in the snapshot -> content, as far as there is room for it.
     """
 
     blobs: dict[str, Blob] = field(default_factory=dict[str, Blob])
     left_out: list[LeftOut] = field(default_factory=list[LeftOut])
     bytes: dict[str, int] = field(default_factory=dict[str, int])
+    data: dict[str, "builtins.bytes"] = field(default_factory=dict[str, "builtins.bytes"])
+    _room: int = _KEPT_BYTES
+
+    def keep(self, path: str, data: "builtins.bytes") -> None:
+        """Keeps what was read, if there is room for it."""
+        if len(data) <= self._room:
+            self._room -= len(data)
+            self.data[path] = data
 
 
 def store_files(
@@ -101,6 +112,7 @@ def _store_all(
             if not store.has(blob_id):
                 pack.add(BLOB, data, name)
             cache.note(file.path, status, blob_id)
+            content.keep(path, data)
         is_executable = os.name == "posix" and bool(file.status.st_mode & 0o111)
         content.blobs[path] = Blob(blob_id, EXECUTABLE_MODE if is_executable else FILE_MODE)
         content.bytes[path] = size

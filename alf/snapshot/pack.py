@@ -23,7 +23,7 @@ from typing import BinaryIO, Self
 
 COMMIT, TREE, BLOB = 1, 2, 3
 _TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob"}
-_ZLIB_LEVEL = 6
+_ZLIB_LEVEL = 5  # 6 takes a third more time for a hundredth less bytes
 _SAMPLE_BYTES = 16_384
 _FEW_OBJECTS = 8
 _FEW_BYTES = 65_536

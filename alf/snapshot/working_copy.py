@@ -8,7 +8,6 @@ finds that record after a crash finishes the work.
 # Hundreds of small files a snapshot: with Path a status takes three times as long.
 # ruff: noqa: PTH116
 
-import contextlib
 import json
 import os
 import shutil
@@ -79,7 +78,7 @@ def write_working_copy(
     entry: Entry,
     in_place: Iterable[str] = (),
     files: Mapping[str, Blob] | None = None,
-    originals: Mapping[str, str] | None = None,
+    data: Mapping[str, bytes] | None = None,
 ) -> list[str]:
     """Makes the root dir's copy equal to a snapshot. What is the same already is not touched.
 
@@ -88,7 +87,7 @@ def write_working_copy(
         entry: which snapshot.
         in_place: packages that the job itself imports from this root dir; left as they are.
         files: all files of the snapshot, path -> blob; None to read that from the store.
-        originals: path -> a file that probably has the same content and is quicker to read.
+        data: content of some of the files, path -> bytes; the rest is read from the store.
 
     Returns:
         The paths of edited files that were replaced or removed; the store keeps what they held.
@@ -115,7 +114,7 @@ def write_working_copy(
             Record(entry.commit, False, {**new, **record.files}).save(store, sync=True)
             for path in gone:
                 _remove(root, path)
-            writer = _Writer(store, root, originals or {})
+            writer = _Writer(store, root, data or {})
             for path, blob in missing.items():
                 writer.write(path, blob)
                 found[path] = _status(root, path, blob.id)
@@ -294,13 +293,13 @@ class _Writer:
     Args:
         store: where their content is.
         root: the folder.
-        originals: path -> a file that probably has the same content and is quicker to read.
+        data: content of some of the files; the rest is read from the store.
     """
 
-    def __init__(self, store: Store, root: Path, originals: Mapping[str, str]):
+    def __init__(self, store: Store, root: Path, data: Mapping[str, bytes]):
         self._store = store
         self._root = root
-        self._originals = originals
+        self._data = data
         self._made: set[str] = set()
 
     def write(self, path: str, blob: Blob) -> None:
@@ -310,7 +309,9 @@ class _Writer:
             self._make(folder)
             self._made.add(folder)
         target = f"{self._root}/{path}"
-        data = self._read(path, blob)
+        data = self._data.get(path)
+        if data is None:
+            data = self._store.read(blob.id)
         try:
             write_file(target, data, aside=f"{self._root}/{folder}", sync=False)
         except IsADirectoryError as error:
@@ -330,15 +331,6 @@ class _Writer:
                 place.unlink()
             place.mkdir(exist_ok=True)
         remove_leftovers(place)
-
-    def _read(self, path: str, blob: Blob) -> bytes:
-        original = self._originals.get(path)
-        if original is not None:
-            with contextlib.suppress(OSError):
-                data = Path(original).read_bytes()
-                if object_id(BLOB, data).hex() == blob.id:
-                    return data
-        return self._store.read(blob.id)
 
 
 def _remove(root: Path, path: str) -> None:

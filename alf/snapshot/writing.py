@@ -1,5 +1,6 @@
 """Writes a snapshot to the store: content, manifest, commit, branch, in this order."""
 
+import builtins
 import contextlib
 import json
 import time
@@ -29,6 +30,7 @@ class Written:
         blobs: all of its files, path -> blob.
         files: how many files it has, without the manifest.
         bytes: their size together.
+        data: the content of some of them.
     """
 
     commit: str
@@ -36,6 +38,7 @@ class Written:
     blobs: Mapping[str, Blob]
     files: int
     bytes: int
+    data: Mapping[str, "builtins.bytes"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def write_snapshot(
         every = {**base.blobs, **common, **own_content.blobs}
         commit = store.commit(every, summary, start, own, parent, when)
     store.move_main(commit)
-    return Written(commit, manifest, every, files, size)
+    return Written(commit, manifest, every, files, size, content.data)
 
 
 def to_json_text(data: Mapping[str, Any]) -> bytes:
