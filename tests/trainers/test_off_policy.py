@@ -160,11 +160,11 @@ def test_priorities_reach_the_buffer():
     drawn = torch.cat([sample[0] for sample in algorithm.samples[5:]])
     assert (drawn >= 19).float().mean() > 0.75
     assert 1.0 == learner.replay.beta
-    assert isinstance(learner.replay, PrioritizedReplayBuffer)
     assert not learner.replay.normalize_weights_by_max
     normalized = make(
         Recorder(with_priority=True), priority_replay=True, normalize_importance_weights_by_max=True
     )
+    assert isinstance(normalized.replay, PrioritizedReplayBuffer)
     assert normalized.replay.normalize_weights_by_max
 
 
