@@ -75,7 +75,7 @@ def test_a_mixed_action_needs_both_its_parts(train, idle, at_most):
 class TestEnds:
     def test_a_time_limit_is_no_end(self, train):
         """Reward 1 for ever is worth 1 / (1 - gamma), though each episode is cut off at 5 steps."""
-        job = train("salary to the limit", values_only(), iterations=150)
+        job = train("salary to the limit", values_only(), iterations=80)
 
         torch.testing.assert_close(
             values(job.policy, torch.ones(1, 1)), torch.full((1, 2), 2.0), atol=0.05, rtol=0
@@ -83,7 +83,7 @@ class TestEnds:
 
     def test_an_end_is_an_end(self, train):
         """With `k` rewards to come, a value is 1 + gamma + ... + gamma^(k-1)."""
-        job = train("salary to the end", values_only(), iterations=150)
+        job = train("salary to the end", values_only(), iterations=80)
 
         torch.testing.assert_close(
             values(job.policy, torch.eye(6)[:5])[:, 0],
