@@ -5,7 +5,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,17 +15,26 @@ from absl import logging
 from alf.errors import RenderError, UsageError
 from alf.player.episodes import Moment
 from alf.player.gif import GifWriter
+from alf.player.html.writer import HtmlWriter
 from alf.player.numbers import NumbersWriter
 from alf.player.pictures import PictureFolder
 from alf.player.stopping import StopPlaying
 from alf.player.video import VideoWriter
 from alf.player.window import Window
 
-__all__ = ["Sink", "StopPlaying", "check_place", "check_record_files", "open_sinks"]
+__all__ = [
+    "Sink",
+    "StopPlaying",
+    "check_place",
+    "check_record_files",
+    "describe_run",
+    "open_sinks",
+    "shows_thoughts",
+]
 
 SUPPORTED = (
-    "a name that ends in .mp4, .gif or .npz (the numbers of each step), or a folder (a name "
-    "without suffix) for PNG frames"
+    "a name that ends in .mp4, .gif, .html (a player) or .npz (the numbers of each step), or a "
+    "folder (a name without suffix) for PNG frames"
 )
 
 
@@ -109,7 +118,8 @@ def open_sinks(
     """Opens the recordings and the window, and closes all of them whatever happens.
 
     Args:
-        record_files: names of recordings: `.mp4`, `.gif`, or a folder for PNG frames.
+        record_files: names of recordings: `.mp4`, `.gif`, `.html`, `.npz`, or a folder for PNG
+            frames.
         window: whether frames are shown in a window too.
         fps: frames per second of the recordings, and of the window.
         sleep_time_per_step: seconds that the window waits after each step, instead of `1 / fps`.
@@ -131,6 +141,23 @@ def open_sinks(
         yield sinks
 
 
+def shows_thoughts(record_files: Sequence[str]) -> bool:
+    """Whether a recording has places for what the policy thinks, in numbers, at each step."""
+    return any(Path(name).suffix.lower() in (".html", ".npz") for name in record_files)
+
+
+def describe_run(sinks: Sequence[Sink], header: Mapping[str, str]) -> None:
+    """Tells the recordings that have a header what run they show; before the first frame.
+
+    Args:
+        sinks: any.
+        header: what to say by name, e.g. `{"checkpoint": "ckpt-300"}`.
+    """
+    for sink in sinks:
+        if isinstance(sink, HtmlWriter):
+            sink.describe(header)
+
+
 def _finish(sink: Sink, report: Callable[[str], None]) -> None:
     line = sink.close()
     if line:
@@ -139,7 +166,7 @@ def _finish(sink: Sink, report: Callable[[str], None]) -> None:
 
 def _kind(path: Path, name: str) -> str:
     suffix = path.suffix.lower()
-    if suffix in (".mp4", ".gif", ".npz"):
+    if suffix in (".mp4", ".gif", ".html", ".npz"):
         return suffix[1:]
     if not suffix or path.is_dir():
         return "folder"
@@ -159,6 +186,8 @@ def _make(path: Path, fps: float) -> Sink:
         return VideoWriter(path, fps)
     if kind == "gif":
         return GifWriter(path, fps)
+    if kind == "html":
+        return HtmlWriter(path, fps)
     if kind == "npz":
         return NumbersWriter(path)
     return PictureFolder(path)
