@@ -1,0 +1,121 @@
+"""A snapshot that is killed at any moment: what was stored stays whole; the next start works."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from alf.snapshot import Store, edited, share, take
+from alf.snapshot.verify import verify
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+
+# Forks one job for each kill, since what takes a second of each start is importing.
+KILLER = """
+import json, os, random, signal, sys, time
+from pathlib import Path
+import my_project
+from alf.snapshot import Store, take
+
+root_dir, package, kills = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+chance = random.Random(7)
+start = time.perf_counter()
+take(root_dir)
+usual = time.perf_counter() - start
+known, killed, attempts = [], 0, 0
+while killed < kills:
+    attempts += 1
+    for part in range(12):
+        (package / f"new_{part}.py").write_bytes(os.urandom(3000))
+    child = os.fork()
+    if child == 0:
+        take(root_dir)
+        os._exit(0)
+    time.sleep(chance.uniform(0, usual))
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    killed += os.WIFSIGNALED(status)
+    usual *= 1.05 if os.WIFSIGNALED(status) else 0.85
+    with Store(root_dir) as store:
+        entries = store.entries()
+        assert known == [entry.commit for entry in entries[: len(known)]], "history was lost"
+        known = [entry.commit for entry in entries]
+        damaged = [name for name in store.object_ids(entries[-1]) if store.damage(name)]
+        assert not damaged, damaged
+json.dump({"killed": killed, "attempts": attempts, "snapshots": len(known)}, sys.stdout)
+"""
+
+
+def fsck(store: Path) -> list[str]:
+    """What stock git complains of; nobody needs what a killed snapshot left, so that may dangle."""
+    binary = shutil.which("git")
+    if binary is None:
+        return []
+    done = subprocess.run(
+        [binary, "-C", str(store), "fsck", "--strict", "--full"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = (done.stdout + done.stderr).splitlines()
+    wrong = [line for line in lines if not line.startswith("dangling")]
+    return wrong if done.returncode == 0 else [*wrong, f"exit code {done.returncode}"]
+
+
+@pytest.mark.parametrize(("kind", "kills"), [("job", 70), ("run of a search", 30)])
+def test_a_hundred_kills(tmp_path, kind, kills):
+    """Each earlier snapshot stays whole; git finds no fault; the next start stores and copies all.
+
+    A hundred between them, at random moments: some before the first object is written, some while
+    the copy beside the store is.
+    """
+    package = tmp_path / "work" / "my_project"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    script = tmp_path / "killer.py"
+    script.write_text(KILLER)
+    root_dir = tmp_path / "job"
+    if kind != "job":
+        take(tmp_path / "search", modules={}, import_path=[])
+        root_dir = tmp_path / "search" / "run"
+        share(root_dir, tmp_path / "search")
+    checkout = Path(__file__).resolve().parents[2]
+    path = os.pathsep.join(map(str, (package.parent, checkout)))
+
+    done = subprocess.run(
+        [sys.executable, str(script), str(root_dir), str(package), str(kills)],
+        env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert kills == facts["killed"]
+    assert facts["snapshots"] > kills // 10, "some should have come after the branch had moved"
+    stores = {root_dir / "snapshots.git"} | set(tmp_path.glob("search/snapshots.git"))
+    assert {store: [] for store in stores} == {store: fsck(store) for store in stores}
+
+    again = subprocess.run(
+        [sys.executable, "-c", KILLER, str(root_dir), str(package), "0"],
+        env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0, again.stderr
+    assert () == verify(root_dir).findings
+    assert [] == edited(root_dir)
+    with Store(root_dir) as store:
+        files = store.files(store.resolve(None).tree)
+        left = [p for p in store.path.rglob("tmp_alf_*")]
+    assert 12 == len([path for path in files if path.startswith("my_project/new_")])
+    assert [] == left
+    if kind == "job":
+        assert [] == list(root_dir.rglob("tmp_alf_*"))
+        assert 12 == len(list(root_dir.glob("my_project/new_*")))
