@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from alf.bin import command
 from alf.errors import AlfError
 from alf.snapshot.comparison import CURRENT, Change, Side, compare, current_side, stored_side
+from alf.snapshot.conf_text import conf_is_edited
 from alf.snapshot.lock import hold_root_dir, hold_store
 from alf.snapshot.proving import Proof, prove_checkpoints
 from alf.snapshot.store import Entry, Store, changes
@@ -258,7 +259,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json({"ok": ok, **asdict(report), "proofs": [asdict(proof) for proof in proofs]})
     else:
-        _print_report(report, proofs)
+        _print_report(arguments.root_dir, report, proofs)
     return 0 if ok else 1
 
 
@@ -271,7 +272,7 @@ def _is_store_damaged(report: Report) -> bool:
     return any(finding.where == "store" for finding in report.findings)
 
 
-def _print_report(report: Report, proofs: list[Proof]) -> None:
+def _print_report(root_dir: str, report: Report, proofs: list[Proof]) -> None:
     from rich.text import Text
 
     console = _console()
@@ -287,6 +288,8 @@ def _print_report(report: Report, proofs: list[Proof]) -> None:
         console.print(line.append(_printable(proof.told)))
     if _is_store_damaged(report):
         console.print("The store is damaged, so the code in it was not run.")
+    if any(not proof.holds for proof in proofs) and conf_is_edited(root_dir):
+        console.print("alf_config.py was edited after training, and the proofs ran it as it is.")
     wrong = len(report.findings) + sum(not proof.holds for proof in proofs)
     console.print(
         f"Read: {_count(report.snapshots, 'snapshot')} ({_count(report.objects, 'object')}) and"

@@ -208,7 +208,7 @@ def check_answers(policy: Policy, env: AlfEnvironment, fingerprint: Fingerprint 
     verdict = compare_tensors(fingerprint.answers, answers, fingerprint.device, str(policy.device))
     if verdict.word == "exact":
         return Verdict("exact", f"{count} recorded inputs are answered as then, bit for bit")
-    return Verdict(verdict.word, f"of the answers to {count} recorded inputs, {verdict.told}")
+    return Verdict(verdict.word, f"answer {verdict.told}")
 
 
 def check_trace(policy: Policy, env: AlfEnvironment, fingerprint: Fingerprint) -> Verdict:

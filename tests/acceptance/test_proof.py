@@ -178,7 +178,7 @@ def test_another_answer_leads_to_what_changed_and_to_the_way_back(lineage, tmp_p
 
     assert done.returncode == 0, done.stderr
     assert re.search(
-        r"^proof     fingerprint differs: of the answers to \d+ rec", done.stdout, re.M
+        r"^proof     fingerprint differs: answer '\S+' differs first, in ", done.stdout, re.M
     )
     assert re.search(r"^changed   alf_config\.py, my_policy\.py$", done.stdout, re.M)
     command = re.search(r"^as then   (alf play .*)$", done.stdout, re.M)
@@ -295,3 +295,17 @@ def test_an_edited_configuration_is_played_by_an_old_snapshot_too(lineage, tmp_p
     assert done.returncode == 0, done.stderr
     assert re.findall(r"^episode .*, (\d+) steps", done.stdout, re.M) == ["3", "3"]
     assert re.search(rf"^proof     fingerprint exact: \d+ {EXACT}$", done.stdout, re.M)
+
+
+def test_an_edited_configuration_explains_what_differs(lineage, tmp_path):
+    """Proofs run what `alf_config.py` says, and the reader hears that it is not what it was."""
+    root_dir = lineage.copy(tmp_path)
+    conf = root_dir / "alf_config.py"
+    conf.write_text(conf.read_text().replace("max_episode_steps=30", "max_episode_steps=3"))
+    done = lineage.run("snapshot", "verify", "--checkpoint_step=12", root_dir=root_dir)
+
+    assert done.returncode == 1
+    assert proofs(done.stdout) == {(12, "fingerprint"): "exact", (12, "trace"): "differs"}
+    assert "what the environment shows differs at step 3\n" in done.stdout
+    edited = "alf_config.py was edited after training, and the proofs ran it as it is.\n"
+    assert edited in done.stdout

@@ -381,7 +381,9 @@ def test_other_answers_differ_and_are_named(proved, monkeypatch):
 
     answers = check_answers(policy, env, fingerprint)
     assert answers.word == "differs"
-    assert answers.told.startswith(f"of the answers to {count} recorded inputs, 'output' differs")
+    assert (
+        answers.told == f"answer 'output' differs first, in {count} of {count} numbers, by up to 1"
+    )
     trace = check_trace(policy, env, fingerprint)
     assert trace.word == "differs"
     assert trace.told.startswith("another action at step 0: 'output' differs first")
