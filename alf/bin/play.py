@@ -279,12 +279,11 @@ def _play_in_snapshot(
     root_dir: Path, step: int | None, argv: Sequence[str], python: Path | None = None
 ) -> int:
     """Plays in a process that runs the checkpoint's own code; returns its exit code."""
-    from alf.snapshot import copy_holds, refuse_damaged, run_with_snapshot
+    from alf.snapshot import copy_holds, run_with_snapshot
 
     wanted = _made_by(root_dir, step)
     if python is None:
         _remark_versions(root_dir, wanted)
-    refuse_damaged(root_dir, wanted)
     # The copy in the root dir is what people edit to look into a model, so it is what runs,
     # unless it belongs to other code than this checkpoint's.
     snapshot_id = None if copy_holds(root_dir, wanted) else wanted

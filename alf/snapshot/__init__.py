@@ -22,7 +22,6 @@ from alf.snapshot.relevant import Changed, changed_since
 from alf.snapshot.sharing import export_store, share, stand_alone
 from alf.snapshot.store import Store
 from alf.snapshot.taking import describe, take
-from alf.snapshot.verify import refuse_damaged
 from alf.snapshot.working_copy import copied_entry, edited_files, is_copy_of
 
 __all__ = [
@@ -44,7 +43,6 @@ __all__ = [
     "export_store",
     "hold_root_dir",
     "prove",
-    "refuse_damaged",
     "run_with_snapshot",
     "share",
     "stand_alone",
