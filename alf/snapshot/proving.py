@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from alf.errors import SnapshotError
+from alf.snapshot.capture import CONF_TEXT_NAME
 from alf.snapshot.launch import run_with_snapshot
 from alf.snapshot.store import Entry, Store
 from alf.snapshot.working_copy import is_copy_of
 
 _MODULE = "alf.bin.prove"
+_FILE = "alf/bin/prove.py"
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,28 @@ def prove_checkpoints(
             try:
                 entry = store.resolve(f"ckpt-{number}")
             except SnapshotError:
-                told = "no snapshot holds the code that made it"
-                proofs.append(Proof(number, "fingerprint", "absent", told))
-                continue
-            by_code[_code(store, entry, copies)].append(number)
+                obstacle = "no snapshot holds the code that made it"
+            else:
+                obstacle = _obstacle(store, entry)
+            if obstacle:
+                kind = "retrain" if retrain else "fingerprint"
+                proofs.append(Proof(number, kind, "absent", obstacle))
+            else:
+                by_code[_code(store, entry, copies)].append(number)
     for code, numbers in by_code.items():
         for group in [[n] for n in numbers] if retrain else [numbers]:
             proofs += _run(Path(root_dir), code, group, retrain)
     return sorted(proofs, key=lambda proof: proof.checkpoint)
+
+
+def _obstacle(store: Store, entry: Entry) -> str:
+    """Why a snapshot's code has no way to prove anything; empty if it has."""
+    files = store.files(entry.tree)
+    if CONF_TEXT_NAME not in files and not (store.root_dir / CONF_TEXT_NAME).is_file():
+        return f"no {CONF_TEXT_NAME} says what to run"
+    if _FILE not in files:
+        return "the code that made it is older than such proofs"
+    return ""
 
 
 def _code(store: Store, entry: Entry, copies: dict[str, bool]) -> str | None:
