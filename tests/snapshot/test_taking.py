@@ -234,6 +234,35 @@ def test_change_after_import_is_a_warning(project):
     assert any(w.startswith("my_project/agent.py changed after") for w in snapshot["warnings"])
 
 
+def test_change_before_alf_was_imported_is_a_warning(project):
+    """The process may have begun with the user's own modules: what counts is when it began."""
+    source = project.import_path[0] / "my_project" / "agent.py"
+    project.imports += [
+        "time; time.sleep(0.05)",
+        f"pathlib; pathlib.Path({str(source)!r}).write_text('ANSWER = 43')",
+    ]
+
+    snapshot = project.take()
+
+    assert any(w.startswith("my_project/agent.py changed after") for w in snapshot["warnings"])
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux")
+def test_process_start_by_the_clock():
+    """The start of a process lies between just before it was made and what it says itself."""
+    code = (
+        "import time; first = time.time()\n"
+        "time.sleep(0.3)\n"
+        "from alf.snapshot.capture import process_start\n"
+        "print(process_start(), first)"
+    )
+    before = time.time()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    start, first = map(float, done.stdout.split())
+
+    assert before - 0.02 <= start <= first + 0.02
+
+
 def test_root_dir_that_is_a_file(tmp_path):
     """A file in place of the root dir is the user's mistake and is said."""
     (tmp_path / "job").write_text("")
