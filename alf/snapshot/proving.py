@@ -65,14 +65,15 @@ def prove_checkpoints(
     with Store(root_dir) as store:
         copies: dict[str, bool] = {}
         for number in sorted(checkpoints):
+            kind = "retrain" if retrain else "fingerprint"
             try:
                 entry = store.resolve(f"ckpt-{number}")
             except SnapshotError:
-                obstacle = "no snapshot holds the code that made it"
-            else:
-                obstacle = _obstacle(store, entry)
+                told = "no snapshot holds the code that made it"
+                proofs.append(Proof(number, kind, "absent", told))
+                continue
+            obstacle = _obstacle(store, entry)
             if obstacle:
-                kind = "retrain" if retrain else "fingerprint"
                 proofs.append(Proof(number, kind, "absent", obstacle))
             else:
                 by_code[_code(store, entry, copies)].append(number)
