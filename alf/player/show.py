@@ -1,13 +1,15 @@
 """Showing moments: from the generator of episodes to the sinks."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from alf.player.auto_panels import AutoPanels
 from alf.player.episodes import Moment
 from alf.player.layout import Layout
 from alf.player.results import TERMINATED, EpisodeResult
 from alf.player.sinks import Sink, StopPlaying
+from alf.summary.render.image import Image
 
 FACTS: tuple[str, ...] = ("episode", "step", "reward", "return", "end")
 
@@ -19,6 +21,7 @@ def show(
     last_step_repeats: int = 0,
     append_blank_frames: int = 0,
     on_result: Callable[[Moment], None] | None = None,
+    auto_panels: AutoPanels | None = None,
 ) -> list[EpisodeResult]:
     """Plays moments into sinks until they end or the watcher has seen enough.
 
@@ -28,6 +31,8 @@ def show(
         last_step_repeats: how often the last frame of each episode is shown again.
         append_blank_frames: blank frames after each episode.
         on_result: called with the last moment of each episode.
+        auto_panels: draws what the policy does not draw itself; `None` shows the policy's own
+            images alone.
 
     Returns:
         The results of the episodes that were played to their end.
@@ -42,8 +47,9 @@ def show(
                 if on_result is not None:
                     on_result(moment)
             if sinks:
-                layout = layout or make_layout(moment)
-                frame = layout.compose(moment.frame, moment.panels, facts(moment))
+                panels = all_panels(moment, auto_panels)
+                layout = layout or make_layout(moment, panels)
+                frame = layout.compose(moment.frame, panels, facts(moment))
                 for sink in sinks:
                     sink.write(frame, moment)
                 _write(sinks, frame, repeats)
@@ -54,11 +60,25 @@ def show(
     return results
 
 
-def make_layout(moment: Moment) -> Layout:
-    """The layout of a recording, decided by its first moment."""
+def all_panels(moment: Moment, auto_panels: AutoPanels | None = None) -> dict[str, Image]:
+    """The policy's own panels of a moment, then those that are drawn for it."""
+    if auto_panels is None:
+        return moment.panels
+    drawn = auto_panels.draw(moment)
+    return moment.panels | {name: i for name, i in drawn.items() if name not in moment.panels}
+
+
+def make_layout(moment: Moment, panels: Mapping[str, Image] | None = None) -> Layout:
+    """The layout of a recording, decided by its first moment.
+
+    Args:
+        moment: the first one.
+        panels: what is shown beside its frame; `None` for the moment's own panels.
+    """
     size = None if moment.frame is None else (moment.frame.shape[0], moment.frame.shape[1])
-    panels = {name: (image.shape[0], image.shape[1]) for name, image in moment.panels.items()}
-    return Layout(size, panels, FACTS)
+    panels = moment.panels if panels is None else panels
+    sizes = {name: (image.shape[0], image.shape[1]) for name, image in panels.items()}
+    return Layout(size, sizes, FACTS)
 
 
 def facts(moment: Moment) -> dict[str, str]:

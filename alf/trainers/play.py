@@ -13,10 +13,12 @@ from absl import logging
 
 from alf.environments.alf_environment import AlfEnvironment
 from alf.errors import RenderError, UsageError
+from alf.player.auto_panels import AutoPanels, PanelSettings
 from alf.player.episodes import Moment, episodes, evaluate_episodes
 from alf.player.results import EpisodeResult, mean_and_ci95
 from alf.player.show import show
 from alf.player.sinks import Sink
+from alf.summary import render
 from alf.trainers.checkpoint import (
     Checkpoint,
     CheckpointFolder,
@@ -172,7 +174,10 @@ def play(
             )
         results = _play_batch(env, policy, num_episodes, seed)
     else:
-        one_by_one = _Player(env, policy, sinks, last_step_repeats, append_blank_frames, report)
+        panels = _auto_panels(env, report) if sinks and render.is_rendering_enabled() else None
+        one_by_one = _Player(
+            env, policy, sinks, last_step_repeats, append_blank_frames, report, panels
+        )
         if selective is None:
             results = one_by_one.play(num_episodes, seed)
         else:
@@ -219,6 +224,7 @@ class _Player:
     last_step_repeats: int
     append_blank_frames: int
     report: Report
+    auto_panels: AutoPanels | None = None
 
     def play(self, num_episodes: int, seed: int) -> list[EpisodeResult]:
         return self._show(self.sinks, num_episodes, seed, self._report_episode)
@@ -264,11 +270,17 @@ class _Player:
             last_step_repeats=self.last_step_repeats,
             append_blank_frames=self.append_blank_frames,
             on_result=on_result,
+            auto_panels=self.auto_panels,
         )
 
     def _report_episode(self, moment: Moment) -> None:
         width = len(str(moment.num_episodes))
         self.report(f"episode   {moment.episode + 1:>{width}}: {moment.result}")
+
+
+def _auto_panels(env: AlfEnvironment, report: Report) -> AutoPanels:
+    """Draws what a policy does not draw itself."""
+    return AutoPanels(env.action_spec(), env.observation_spec(), PanelSettings(), report)
 
 
 def _play_batch(

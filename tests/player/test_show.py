@@ -15,7 +15,7 @@ class Collector:
         self.frames: list[np.ndarray] = []
         self.enough = enough
 
-    def write(self, frame: np.ndarray) -> None:
+    def write(self, frame: np.ndarray, moment: object = None) -> None:
         self.frames.append(frame.copy())
         if len(self.frames) == self.enough:
             raise StopPlaying

@@ -14,7 +14,11 @@ from alf.summary.render.bars import render_bar
 from alf.summary.render.curves import render_3d_curve, render_curve
 from alf.summary.render.heatmaps import render_contour, render_heatmap, render_heatmap_fast
 from alf.summary.render.image import Image
+from alf.summary.render.meters import render_meters
 from alf.summary.render.panels import is_rendering_enabled
+from alf.summary.render.pictures import render_image
+from alf.summary.render.scatter import render_scatter
+from alf.summary.render.series import render_time_series
 from alf.summary.render.text_panel import render_text
 
 __all__ = [
@@ -29,7 +33,11 @@ __all__ = [
     "render_curve",
     "render_heatmap",
     "render_heatmap_fast",
+    "render_image",
+    "render_meters",
+    "render_scatter",
     "render_text",
+    "render_time_series",
     "rendering",
 ]
 

@@ -51,6 +51,16 @@ def linear_axis(low: float, high: float, tick_count: int = 5, title: str = "") -
     return Axis(low, high, ticks, labels, title)
 
 
+def end_axis(low: float, high: float, title: str = "") -> Axis:
+    """An axis with ticks at its ends, and at 0 where that is well between: for little room."""
+    step = _step(low, high, 5)
+    size = max(abs(low), abs(high))
+    ticks = [low, high]
+    if low < 0 < high and 0.2 < -low / (high - low) < 0.8:
+        ticks.insert(1, 0.0)
+    return Axis(low, high, tuple(ticks), tuple(_label(x, step, size) for x in ticks), title)
+
+
 def category_axis(labels: Sequence[str], title: str = "") -> Axis:
     """An axis with one slot of width 1 for each label, the first around 0."""
     count = len(labels)
@@ -96,6 +106,71 @@ def rounded_range(low: float, high: float, tick_count: int = 5) -> tuple[float, 
     """The range widened to whole ticks, so that it stays when data move a little."""
     step = _step(low, high, tick_count)
     return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+
+
+class GrowingRange:
+    """The range of values that come one after the other: it grows by large, round steps.
+
+    While nothing leaves it, it stays; when something does, its span becomes 1, 2 or 5 times a power
+    of ten, or a little more where its ends are rounded. So an axis jumps a few times in an episode
+    and stands still otherwise.
+
+    Args:
+        low: where it begins, or `None` for the first values.
+        high: likewise; both or none.
+        symmetric: whether zero stays in the middle.
+    """
+
+    def __init__(
+        self, low: float | None = None, high: float | None = None, symmetric: bool = False
+    ):
+        self._ends = None if low is None or high is None else (low, high)
+        self._symmetric = symmetric
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The range; (0, 1) before there is a finite value."""
+        return self._ends or (0.0, 1.0)
+
+    def include(self, values: NDArray | float) -> tuple[float, float]:
+        """Take in values; those that are not finite do not count.
+
+        Returns:
+            `ends`.
+        """
+        values = np.asarray(values, np.float64).reshape(-1)
+        values = np.clip(values[np.isfinite(values)], -_LARGEST, _LARGEST)
+        if values.size:
+            least, most = float(values.min()), float(values.max())
+            if self._symmetric:
+                most = max(abs(least), abs(most))
+                least = -most
+            if self._ends is None:
+                # Zeros alone say nothing of how large the others will be.
+                if least != 0 or most != 0:
+                    self._ends = self._started(least, most)
+            elif least < self._ends[0] or most > self._ends[1]:
+                self._ends = self._grown(least, most)
+        return self.ends
+
+    def _started(self, least: float, most: float) -> tuple[float, float]:
+        low, high = value_range(np.array([least, most]))
+        room = 0.25 * (high - low)
+        # No room is needed beyond 0, where nothing is yet.
+        low = max(low - room, 0.0) if least >= 0 else low - room
+        high = min(high + room, 0.0) if most <= 0 else high + room
+        return rounded_range(low, high)
+
+    def _grown(self, least: float, most: float) -> tuple[float, float]:
+        low, high = self.ends
+        if most > high:
+            high = low + _step(low, most, 1)
+        if least < low:
+            low = high - _step(least, high, 1)
+        if self._symmetric:
+            high = max(-low, high)
+            return -high, high
+        return rounded_range(low, high)
 
 
 def _step(low: float, high: float, count: int) -> float:

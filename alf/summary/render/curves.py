@@ -72,14 +72,19 @@ def render_curve(
     panel = open_panel(sheet)
     positions = panel.x_pixels(np.linspace(x_low, x_high, count))
     for i, curve in enumerate(curves):
-        _draw_curve(
-            panel, positions, panel.y_pixels(np.where(np.isfinite(curve), curve, np.nan)), i
-        )
+        draw_curve(panel, positions, panel.y_pixels(np.where(np.isfinite(curve), curve, np.nan)), i)
     return Image(panel.canvas.pixels, sheet.name)
 
 
-def _draw_curve(panel: Panel, x: NDArray[np.float64], y: NDArray[np.float64], index: int) -> None:
-    """Draw one curve in pixels `[N]`, a piece for each run of values between gaps."""
+def draw_curve(panel: Panel, x: NDArray[np.float64], y: NDArray[np.float64], index: int) -> None:
+    """Draw one curve in pixels `[N]`, a piece for each run of values between gaps.
+
+    Args:
+        panel: what to draw on.
+        x: rising positions, `[N]`.
+        y: positions, `[N]`; NaN is a gap.
+        index: decides the colour.
+    """
     width = max(1.0, theme.LINE * panel.sheet.size.unit)
     color = theme.series_color(index)
     breaks = np.flatnonzero(np.isnan(y))

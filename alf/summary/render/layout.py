@@ -94,6 +94,7 @@ class Sheet:
         foot: free space in pixels within the plot, below the start of the vertical axis.
         downward: whether the vertical axis starts at the top.
         grid: whether a line runs through the plot at each tick of the vertical axis.
+        title_note: pixels at the right end of the title's line that are kept free for a text.
     """
 
     size: Size
@@ -108,6 +109,7 @@ class Sheet:
     foot: int = 0
     downward: bool = False
     grid: bool = True
+    title_note: int = 0
 
 
 @dataclass
@@ -151,6 +153,15 @@ class Panel:
     def y_pixels(self, values: NDArray | float) -> NDArray[np.float64]:
         """Where `values` are on the vertical axis; cut off at its ends, NaN stays NaN."""
         return _y_pixels(self.sheet, self.plot, values)
+
+    def write_note(self, text: str) -> None:
+        """Write a text at the right end of the title's line, into what `title_note` keeps free."""
+        size = self.sheet.size
+        pad, em = max(2, round(theme.PAD * size.unit)), size.em(theme.FONT_SIZE)
+        scoped = "/" in self.sheet.name
+        y = pad + (round(size.em(theme.SCOPE_SIZE) * 1.3) if scoped else 0)
+        text = elided(text, em, self.sheet.title_note)
+        self.canvas.text(size.width - pad, y, text, em, theme.INK, "rt")
 
 
 def open_panel(sheet: Sheet) -> Panel:
@@ -262,6 +273,7 @@ class _Layout:
             self.canvas.text(self.pad, y, elided(scope, em, room), em, theme.MUTED, "lt")
             y += round(em * 1.3)
         em = size.em(theme.FONT_SIZE)
+        room -= self.sheet.title_note
         bold = text_width(own, em, True) <= room
         self.canvas.text(self.pad, y, elided(own, em, room, bold), em, theme.INK, "lt", bold)
 
@@ -383,7 +395,7 @@ class _Layout:
                 half = text_width(text, self.em) / 2
                 x = min(max(x, half + 1), self.sheet.size.width - half - 1)
                 canvas.text(x, below, text, self.em, theme.MUTED, "mt")
-        if self.sheet.x.labels or self.sheet.y.labels:
+        if axis.labels or (self.sheet.y.labels and not self.sheet.y.is_category):
             hair = max(1, round(0.5 * self.sheet.size.unit))
             canvas.rect(plot.left, plot.bottom, plot.right, plot.bottom + hair, theme.AXIS)
         if axis.title and self.detail == 2:
