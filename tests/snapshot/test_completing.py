@@ -19,7 +19,7 @@ import my_project.agent
 from alf.snapshot import LateImports, describe_completion, take
 
 root_dir, repository = map(Path, sys.argv[1:])
-first = take(root_dir)
+first = take(root_dir, seed=7)
 late = LateImports(root_dir, first.id)
 said = []
 
@@ -131,6 +131,18 @@ def test_a_module_that_was_edited_before_it_was_imported(project, run_job):
         sizes = [len(store.read(b.id)) for p, b in every.items() if p != "snapshot.json"]
         start = store.resolve(None).start
     assert (len(sizes), sum(sizes)) == (start["files"], start["bytes"])
+    assert (7, job["first"]) == (start["seed"], start["completes"])
+
+
+def test_what_was_seen_is_not_looked_at_again(project, run_job):
+    """Once late modules are stored, a look asks the store no more."""
+    write(project.import_path[0], {"later/__init__.py": ""})
+
+    job = run_job(
+        "import later\nlook()\n(root_dir / 'snapshots.git').rename(root_dir / 'away')\nlook()"
+    )
+
+    assert [True, False] == [line is not None for line in job["said"]]
 
 
 def test_the_same_text_makes_no_snapshot(project, run_job):
