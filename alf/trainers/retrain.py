@@ -37,7 +37,7 @@ def retrain(root_dir: Path, conf: Path, step: int) -> Verdict:
     target = folder.open(step)
     earlier = [n for n in folder.iterations() if n < step]
     start = folder.open(earlier[-1]) if earlier else None
-    obstacle = _gap(root_dir, step, start) or _obstacle(start)
+    obstacle = _gap(root_dir, target, start) or _obstacle(start)
     if obstacle:
         return Verdict("absent", obstacle)
     with tempfile.TemporaryDirectory(prefix="alf_retrain_") as place:
@@ -90,15 +90,17 @@ def _named(value: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
         yield name, torch.tensor(value, dtype=torch.float64)
 
 
-def _gap(root_dir: Path, step: int, start: Checkpoint | None) -> str:
+def _gap(root_dir: Path, target: Checkpoint, start: Checkpoint | None) -> str:
     """Whether the job was resumed, with other code or another conf, from what is gone by now.
 
     Tags of snapshots outlive their checkpoints, so they know; empty if nothing is missing.
     """
+    if start is not None and start.snapshot is not None and start.snapshot == target.snapshot:
+        return ""
     with Store(root_dir) as store:
-        made_by = store.resolve(f"ckpt-{step}").commit
+        made_by = store.resolve(target.name).commit
         by_others = [n for c, made in store.checkpoints().items() if c != made_by for n in made]
-    resumed_from = max((n for n in by_others if n < step), default=0)
+    resumed_from = max((n for n in by_others if n < target.iteration), default=0)
     if resumed_from <= (start.iteration if start else 0):
         return ""
     return f"it was trained on from ckpt-{resumed_from}, which is not kept any more"
