@@ -106,6 +106,15 @@ flags.DEFINE_multi_string(
     "NAME=VALUE that wins over the recorded configuration, for this play only.",
     flag_values=FLAGS,
 )
+flags.DEFINE_float(
+    "epsilon_greedy",
+    None,
+    "Probability of an action that the policy samples, as in training, instead of its best one: "
+    "0 is greedy, 1 always samples. Left out: as configured, which is 0 if nothing is.",
+    lower_bound=0,
+    upper_bound=1,
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "report_file", None, "Write the results to this file as JSON.", flag_values=FLAGS
 )
@@ -154,7 +163,7 @@ def _play(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
         last_step_repeats=flag_values.last_step_repeats,
         append_blank_frames=flag_values.append_blank_frames,
         ignored_parameter_prefixes=flag_values.ignored_parameter_prefixes,
-        conf_params=flag_values.conf_param,
+        conf_params=_conf_params(flag_values),
         report_file=flag_values.report_file,
         ask=_ask if flag_values.selective_mode else None,
         report=_print_line,
@@ -167,6 +176,13 @@ def _play(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
                 traceback.print_exc()
             raise
     return 0
+
+
+def _conf_params(flag_values: flags.FlagValues) -> list[str]:
+    given: list[str] = flag_values.conf_param
+    if flag_values.epsilon_greedy is None:
+        return given
+    return [*given, f"TrainerConfig.epsilon_greedy={flag_values.epsilon_greedy!r}"]
 
 
 def _checked_root_dir(flag_values: flags.FlagValues) -> Path:

@@ -43,11 +43,13 @@ class SavedModel:
         checkpoint: what the checkpoint says of itself.
         tensors: parameters and buffers by name.
         fingerprint: what the policy answered when it was saved; `None` if that is not there.
+        is_overridden: whether this play overrides settings, which can change the answers.
     """
 
     checkpoint: Checkpoint
     tensors: dict[str, Any]
     fingerprint: Fingerprint | None = None
+    is_overridden: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def play(
     seed = draw_seed() if seed is None else seed
     _report_start(report, Path(root_dir), checkpoint, seed)
     verdict = check_answers(policy, env, saved.fingerprint)
-    _report_proof(report, Path(root_dir), checkpoint, verdict)
+    _report_proof(report, Path(root_dir), saved, verdict)
     policy.eval()
     seed_everything(seed)
     started = time.perf_counter()
@@ -302,9 +304,15 @@ def _report_start(report: Report, root_dir: Path, checkpoint: Checkpoint, seed: 
     report(f"seed      {seed}")
 
 
-def _report_proof(report: Report, root_dir: Path, checkpoint: Checkpoint, verdict: Verdict) -> None:
+def _report_proof(report: Report, root_dir: Path, saved: SavedModel, verdict: Verdict) -> None:
+    checkpoint = saved.checkpoint
     report(f"proof     fingerprint {verdict.word}: {verdict.told}")
-    if verdict.word != "differs" or checkpoint.snapshot is None or os.environ.get("ALF_SNAPSHOT"):
+    if verdict.word != "differs":
+        return
+    if saved.is_overridden:
+        report("changed   settings, by the flags of this play, which alone can change the answers")
+        return
+    if checkpoint.snapshot is None or os.environ.get("ALF_SNAPSHOT"):
         return
     for line in describe_changes(root_dir, checkpoint.snapshot):
         report(line)

@@ -4,7 +4,7 @@ import contextlib
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,9 @@ class PlayJob:
         """
         overrides = parse_overrides(self.conf_params)
         model = open_model(self.root_dir, self.checkpoint_step)
+        model = replace(model, is_overridden=bool(overrides))
         self._checkpoint = model.checkpoint
-        self._overridden = bool(overrides)
+        self._overridden = model.is_overridden
         pre_config(overrides)
         conf = snapshot.conf_to_run(self.root_dir)
         load_config(conf)

@@ -170,6 +170,23 @@ class TestPlay:
         assert first["checkpoint_step"] == 1
         assert "no display here" in other.stdout
 
+    def test_sampled_play_is_told_apart_and_repeats(self, play_here, tmp_path):
+        """--epsilon_greedy 1 samples, with the same outcome for the same seed, and no false alarm."""
+        reports = []
+        for epsilon in ("1", "1", "0"):
+            report = tmp_path / f"{len(reports)}.json"
+            flags = ["--num_episodes", "4", "--parallel_play", "2", "--random_seed", "3"]
+            code, said, told = play_here(
+                *flags, "--epsilon_greedy", epsilon, "--report_file", str(report)
+            )
+            assert code == 0, told
+            reports.append(json.loads(report.read_text()))
+            assert ("by the flags of this play" in said) == (epsilon == "1")
+
+        episodes = [report["episodes"] for report in reports]
+        assert episodes[0] == episodes[1] != episodes[2]
+        assert ["differs", "differs", "exact"] == [report["fingerprint"] for report in reports]
+
     def test_a_batch_is_counted(self, play_here):
         """--parallel_play counts as many episodes as were asked for."""
         code, said, told = play_here("--num_episodes", "7", "--parallel_play", "3")
