@@ -7,7 +7,7 @@ of an episode that ended by itself takes no part in the events that values tell.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,22 @@ import numpy as np
 FAILURE = "failure"
 LOWEST_VALUE = "lowest value"
 BLUNDER = "blunder"
+LARGEST_DROP = "largest drop"
 HIGHEST_ENTROPY = "highest entropy"
 NEAR_TIE = "near-tie"
 
-KINDS: tuple[str, ...] = (FAILURE, BLUNDER, LOWEST_VALUE, HIGHEST_ENTROPY, NEAR_TIE)
+KINDS: tuple[str, ...] = (
+    FAILURE,
+    BLUNDER,
+    LARGEST_DROP,
+    LOWEST_VALUE,
+    HIGHEST_ENTROPY,
+    NEAR_TIE,
+)
+
+STANDS_OUT = 1.5
+"""The largest drop of the value is a blunder from this many times its mean change on: where all
+that happens is that less time is left, it falls a little at every step."""
 
 NEAR = 0.1
 """A lead of this fraction of all probability, or of the mean lead in values, is a near-tie."""
@@ -103,6 +115,8 @@ class EventFinder:
         self._leads = 0
         self._sum_of_leads = 0.0
         self._has_probabilities = False
+        self._changes = 0
+        self._sum_of_changes = 0.0
 
     def add(self, row: Row) -> None:
         """Takes the numbers of the next step.
@@ -141,7 +155,7 @@ class EventFinder:
         failure = None
         if terminated and failed and self._step > 0:
             failure = Event(FAILURE, self._step, {"reward": self._rewards.last})
-        found = (failure, self._drop, self._lowest, self._highest, self._near_tie())
+        found = (failure, self._judged_drop(), self._lowest, self._highest, self._near_tie())
         return [event for event in found if event is not None]
 
     def _decided(self) -> None:
@@ -159,7 +173,11 @@ class EventFinder:
 
     def _note_drop(self, value: float, reward: float) -> None:
         drop = self._value - value
-        if math.isnan(drop) or drop <= 0:
+        if math.isnan(drop):
+            return
+        self._changes += 1
+        self._sum_of_changes += abs(drop)
+        if drop <= 0:
             return
         if self._drop is None or drop > self._drop.facts["drop"]:
             facts = {"before": self._value, "after": value, "drop": drop, "reward": reward}
@@ -170,6 +188,15 @@ class EventFinder:
     def _choice(self) -> dict[str, float]:
         facts = {"action": self._action, "runner_up": self._runner_up}
         return {name: number for name, number in facts.items() if not math.isnan(number)}
+
+    def _judged_drop(self) -> Event | None:
+        """The largest drop, under the name that it deserves."""
+        if self._drop is None:
+            return None
+        usual = self._sum_of_changes / self._changes
+        if self._drop.facts["drop"] >= STANDS_OUT * usual:
+            return self._drop
+        return replace(self._drop, kind=LARGEST_DROP)
 
     def _near_tie(self) -> Event | None:
         """The narrowest decision, if it was narrow."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from alf.data_structures import AlgStep, StepType, TimeStep
@@ -104,3 +105,126 @@ def chromium() -> str | None:
     except ImportError:
         return None
     return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser without network, of which each test opens pages of its own."""
+    executable = chromium()
+    if executable is None:
+        pytest.skip("no Chromium here, or no playwright to drive it")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        context = driver.chromium.launch_persistent_context(
+            str(tmp_path_factory.mktemp("profile")),
+            executable_path=executable,
+            args=ARGUMENTS,
+            offline=True,
+            viewport={"width": 1440, "height": 900},
+        )
+        context.set_default_timeout(20_000)
+        yield context
+        context.close()
+
+
+class Tab:
+    """A page that is played: what it shows, and that it does so without any error."""
+
+    def __init__(self, context: Any):
+        self.page = context.new_page()
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on(
+            "console",
+            lambda message: message.type == "error" and self.errors.append(message.text),
+        )
+        self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def open(self, path: Path, fragment: str = "") -> "Tab":
+        self.page.goto(f"file://{path}{fragment}")
+        self.page.locator("body[data-step]").wait_for(state="attached")
+        return self
+
+    def wait(self, step: int, episode: int | None = None) -> "Tab":
+        """Until the page says that it shows this step."""
+        which = "" if episode is None else f"[data-episode='{episode}']"
+        self.page.locator(f"body[data-step='{step}']{which}").wait_for(state="attached")
+        return self
+
+    def pixels(self, pane: int = 0) -> tuple[int, int]:
+        """The step and the episode that are painted in the picture that is seen now."""
+        whites = self.page.evaluate(
+            """([pane, bits, block]) => {
+                const canvas = document.querySelectorAll(".pane canvas")[pane];
+                const { data, width } = canvas.getContext("2d")
+                    .getImageData(0, 0, canvas.width, canvas.height);
+                const at = (x, y) => data[4 * (y * width + x)] > 128;
+                return [0, 1].map((row) => Array.from({ length: bits }, (_, bit) =>
+                    at((bit + 0.5) * block, (row + 0.5) * block)));
+            }""",
+            [pane, BITS, BLOCK],
+        )
+        step, episode = (sum(on << bit for bit, on in enumerate(row)) for row in whites)
+        return step, episode
+
+    def shown(self) -> dict[str, Any]:
+        """Everything on the page that names a step or a number, read at one moment."""
+        return self.page.evaluate(
+            """() => ({
+                step: Number(document.body.dataset.step),
+                episode: Number(document.body.dataset.episode),
+                position: Number(document.querySelector("#position").value),
+                output: document.querySelector("#step").textContent,
+                caption: document.querySelector("figcaption").textContent,
+                badge: document.querySelector(".badge").textContent,
+                charts: Object.fromEntries([...document.querySelectorAll(".plot")].map((plot) =>
+                    [plot.querySelector(".name").textContent,
+                     [...plot.querySelectorAll(".now")].map((now) => now.textContent)])),
+            })"""
+        )
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+
+@pytest.fixture
+def tab(browser: Any) -> Iterator[Tab]:
+    """A tab; at its end there was no error on its page, and it asked for nothing from outside."""
+    opened = Tab(browser)
+    yield opened
+    opened.page.close()
+    assert [] == opened.errors
+    assert all(url.startswith(("file:", "blob:", "about:")) for url in opened.requests)
+
+
+@pytest.fixture(scope="session")
+def page_writer() -> Callable[..., HtmlWriter]:
+    """`(path, lengths, ...)` writes a page of episodes; see `write_page`."""
+    return write_page
+
+
+@pytest.fixture(scope="session")
+def episode_moments() -> Callable[..., Iterator[Moment]]:
+    """`(length, ...)` -> the moments of an episode; see `moments_of`."""
+    return moments_of
+
+
+@pytest.fixture(scope="session")
+def paint() -> Callable[..., np.ndarray]:
+    """`(step, episode)` -> a picture that tells both."""
+    return painted

@@ -15,7 +15,8 @@ class Charts {
     this.charts = [];
     this.step = 0;
     this.sync = uPlot.sync("steps");
-    new ResizeObserver(() => this.resize()).observe(plots);
+    this.section = plots.parentElement;
+    new ResizeObserver(() => this.resize()).observe(this.section);
   }
 
   show(entry, events) {
@@ -26,6 +27,11 @@ class Charts {
     this.build();
   }
 
+  // A column's name as people read it.
+  static columnName(name) {
+    return name.replace(/^(action|observation)\/\1/, "$1").replace("/", " ").replace("_", " ");
+  }
+
   // What can be charted: [{ key, series: [{ label, side, data, dashed }] }], in reading order.
   static groups(entry) {
     const groups = new Map();
@@ -34,7 +40,9 @@ class Charts {
       const numbers = episode.numbers();
       const runnerUp = numbers.get("runner_up");
       const actions = [...numbers.keys()].filter((name) => name.startsWith("action/"));
-      const add = (key, label, data, dashed = false) => {
+      const add = (key, name, data, dashed = false) => {
+        // Where each run has several series in a chart, their colours do not tell the runs apart.
+        const label = name && entry.sides.length > 1 ? `${"AB"[side]} ${name}` : name;
         if (!groups.has(key)) groups.set(key, { key, series: [] });
         groups.get(key).series.push({ label, side, data, dashed });
       };
@@ -42,7 +50,9 @@ class Charts {
         const parts = numbers.get(name);
         if (name.startsWith("action/")) {
           parts.forEach((data, d) => add(Charts.actionKey(name, d, parts.length), "", data));
-          if (runnerUp && actions.length === 1 && parts.length === 1) {
+          // Of two actions, the other one is the runner-up.
+          const many = runnerUp && numbers.get("probabilities")?.length !== 2;
+          if (many && actions.length === 1 && parts.length === 1) {
             add(Charts.actionKey(name, 0, 1), "runner-up", runnerUp[0], true);
           }
         } else {
@@ -89,6 +99,7 @@ class Charts {
     this.root.textContent = "";
     this.toggles.textContent = "";
     const shown = this.groups.filter((group, i) => this.isShown(group, i));
+    this.count = shown.length;
     this.groups.forEach((group, i) => this.toggles.append(this.toggle(group, i)));
     shown.forEach((group, i) => this.charts.push(this.chart(group, i === shown.length - 1)));
     this.move(this.step);
@@ -136,12 +147,13 @@ class Charts {
   static colors(group, sides) {
     const style = getComputedStyle(document.documentElement);
     const color = (n) => style.getPropertyValue(`--series-${n % 8}`).trim();
-    let index = -1;
+    const places = [0, 0];
     return group.series.map((series) => {
-      if (series.dashed) return color(sides > 1 ? series.side : 5);
-      index += 1;
-      const many = group.series.filter((s) => s.side === series.side && !s.dashed).length > 1;
-      return color(sides > 1 && !many ? series.side : index);
+      const { side, dashed } = series;
+      if (dashed) return color(sides > 1 ? side : 5);
+      const place = places[side]++;
+      const many = group.series.filter((s) => s.side === side && !s.dashed).length > 1;
+      return color(sides > 1 && !many ? side : place);
     });
   }
 
@@ -173,10 +185,14 @@ class Charts {
         { ...axis, show: chart.isLast, size: 24, gap: 2, grid, incrs: Charts.INCREMENTS },
         { ...axis, size: 58, gap: 4, grid, space: 26, values: Charts.ticks },
       ],
-      series: [{}, ...chart.group.series.map((series, i) => this.series(series, i, colors))],
+      series: [{}, ...chart.group.series.map((one, i) => this.series(one, chart.group.key, colors[i]))],
       hooks: {
         drawClear: [(plot) => this.mark(plot)],
         setCursor: [() => this.hover(chart)],
+        // The playhead stands in pixels: it moves with everything that moves those.
+        ready: [(plot) => this.place(plot, chart)],
+        setScale: [(plot) => this.place(plot, chart)],
+        setSize: [(plot) => this.place(plot, chart)],
       },
     };
   }
@@ -187,13 +203,13 @@ class Charts {
     return splits.map((x) => (Math.abs(x) >= 1e5 ? x.toExponential(1) : Text.brief(x)));
   }
 
-  series(series, i, colors) {
-    const choices = series.data.every((x) => x === null || Number.isInteger(x));
+  series(series, key, color) {
+    const steps = /^(action(?!_)|reward)/.test(key);
     return {
-      stroke: colors[i],
+      stroke: color,
       width: series.dashed ? 1 : 1.5,
       dash: series.dashed ? [4, 4] : series.side ? [6, 2] : undefined,
-      paths: choices ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear(),
+      paths: steps ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear(),
       points: { show: series.data.length === 1 },
       spanGaps: false,
     };
@@ -201,12 +217,21 @@ class Charts {
 
   size(isLast) {
     const width = Math.max(this.root.clientWidth, 120);
-    return { width, height: isLast ? 106 : 86 };
+    return { width, height: this.height() + (isLast ? 20 : 0) };
+  }
+
+  // Charts share the height that there is; where the page scrolls as a whole, each has its own.
+  height() {
+    if (getComputedStyle(this.section).overflowY === "visible") return 86;
+    const style = getComputedStyle(this.section);
+    const padding = parseFloat(style.paddingTop) + parseFloat(style.paddingBottom);
+    const head = 24;
+    const room = this.section.clientHeight - padding - this.toggles.offsetHeight - 24;
+    return Math.round(Math.min(Math.max(room / Math.max(this.count, 1) - head, 78), 190));
   }
 
   resize() {
     for (const chart of this.charts) chart.plot.setSize(this.size(chart.isLast));
-    this.move(this.step);
   }
 
   // Lines where something happened, behind the data.
@@ -246,13 +271,18 @@ class Charts {
   move(step) {
     this.step = step;
     this.follow(step);
-    for (const { plot, playhead, group, now } of this.charts) {
-      playhead.style.transform = `translateX(${plot.valToPos(step, "x")}px)`;
+    for (const chart of this.charts) {
+      const { group, now } = chart;
+      this.place(chart.plot, chart);
       group.series.forEach((series, i) => {
         const x = Text.exact(series.data[step]);
         now[i].textContent = series.label ? `${series.label}: ${x}` : x;
       });
     }
+  }
+
+  place(plot, { playhead }) {
+    playhead.style.transform = `translateX(${plot.valToPos(this.step, "x")}px)`;
   }
 
   // Keeps the playhead in view where only a part of the time is shown.

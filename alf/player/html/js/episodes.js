@@ -40,7 +40,7 @@ class Episodes {
     if (this.compared) {
       columns.push({ name: "differ at", value: (entry) => entry.pair?.differs?.step ?? null });
     } else {
-      const drop = (episode) => episode.events.find((e) => e.kind === "blunder")?.facts.drop;
+      const drop = (episode) => episode.events.find((e) => e.facts.drop !== undefined)?.facts.drop;
       if (this.entries.some((entry) => of(drop, 0)(entry))) {
         columns.push({ name: "largest drop", value: of((e) => drop(e) ?? null, 0) });
       }

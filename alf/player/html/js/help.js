@@ -17,7 +17,7 @@ const Help = (() => {
     ["]  [", "next, previous event", ["]", "n"], (p) => p.jump(1)],
     [null, null, ["[", "p"], (p) => p.jump(-1)],
     ["f", "failure", ["f"], (p) => p.jump(1, "failure")],
-    ["b", "blunder: the largest drop in value", ["b"], (p) => p.jump(1, "blunder")],
+    ["b", "blunder: the largest drop in value", ["b"], (p) => p.jump(1, "blunder", "largest drop")],
     ["v", "lowest value", ["v"], (p) => p.jump(1, "lowest value")],
     ["e", "highest entropy", ["e"], (p) => p.jump(1, "highest entropy")],
     ["t", "near-tie: the narrowest decision", ["t"], (p) => p.jump(1, "near-tie")],

@@ -18,7 +18,8 @@ class Player {
     this.entries = data.entries;
     this.entry = null;
     this.step = null; // of the frame that is drawn
-    this.wanted = null;
+    this.wanted = null; // the step to bring next
+    this.target = 0; // the last step that was wished for
     this.working = false;
     this.playing = false;
     this.speed = 1;
@@ -44,6 +45,7 @@ class Player {
     this.entry = entry;
     this.step = null;
     this.wanted = null;
+    this.target = step;
     for (const pane of this.panes) pane.clear("…");
     this.table.mark(entry);
     this.at("position").max = entry.length;
@@ -68,6 +70,7 @@ class Player {
 
   want(step) {
     this.wanted = Math.min(Math.max(Math.round(step), 0), this.entry.length);
+    this.target = this.wanted;
     this.work();
   }
 
@@ -92,7 +95,9 @@ class Player {
   // Draws frames and, in the same task, everything that belongs to them.
   present(step, frames) {
     this.step = step;
-    this.panes.forEach((pane, i) => pane.draw(step, frames[i]));
+    const differs = this.entry.pair?.differs;
+    const apart = differs && step >= differs.step ? `apart since step ${differs.step}` : "";
+    this.panes.forEach((pane, i) => pane.draw(step, frames[i], apart));
     this.charts.move(step);
     this.at("position").value = step;
     this.at("step").textContent = `${step} / ${this.entry.length}`;
@@ -158,6 +163,7 @@ class Player {
   }
 
   pause() {
+    if (this.playing) this.target = this.step;
     this.playing = false;
     for (const pane of this.panes) pane.film.video.pause();
     this.playButton();
@@ -187,7 +193,7 @@ class Player {
 
   // Relative to where the last wish leads, so that held keys do not wait for frames.
   move(by) {
-    this.go((this.wanted ?? this.step ?? 0) + by);
+    this.go((this.playing ? this.step : this.target) + by);
   }
 
   openNeighbour(by) {
@@ -200,13 +206,14 @@ class Player {
     const events = entry.sides.flatMap((episode, side) =>
       (episode?.events ?? []).map((event) => ({ ...event, side })),
     );
-    for (const name of ["differs", "parts"]) {
-      const found = entry.pair?.[name];
-      if (!found) continue;
-      const what = name === "parts" ? "visibly apart" : "first difference";
-      const told = `${what}, in ${found.column}: ${Text.exact(found.a)} and ${Text.exact(found.b)}`;
+    const { differs, parts } = entry.pair ?? {};
+    const mark = (found, what) => {
+      const values = `${Text.exact(found.a)} and ${Text.exact(found.b)}`;
+      const told = `${what} in ${Charts.columnName(found.column)}: ${values}`;
       events.push({ kind: "divergence", step: found.step, side: null, facts: { told } });
-    }
+    };
+    if (differs) mark(differs, "first difference,");
+    if (parts && parts.step !== differs.step) mark(parts, "visibly apart,");
     return events.sort((a, b) => a.step - b.step);
   }
 
@@ -231,10 +238,10 @@ class Player {
   }
 
   // To the next or last event from here, or to the next one of a kind, around the end.
-  jump(by, kind = null) {
-    const events = kind ? this.events.filter((event) => event.kind === kind) : this.events;
-    if (!events.length) return this.say(kind ? `No ${kind} in this episode` : "No events here");
-    const here = this.wanted ?? this.step ?? 0;
+  jump(by, ...kinds) {
+    const events = this.events.filter(({ kind }) => !kinds.length || kinds.includes(kind));
+    if (!events.length) return this.say(`No ${kinds[0] ?? "event"} in this episode`);
+    const here = this.playing ? this.step : this.target;
     const steps = events.map((event) => event.step);
     const beyond = steps.filter((step) => (by > 0 ? step > here : step < here));
     const around = by > 0 ? steps[0] : steps[steps.length - 1];
@@ -252,7 +259,8 @@ class Player {
         const chip = Text.element("span", "chip");
         chip.title = `${name}: ${told}`;
         chip.append(Text.element("i", "", name), Text.element("span", "", told));
-        if (name === "fingerprint") chip.classList.add(told.split(/[^a-z]/)[0]);
+        const verdict = /^(exact|close|differs)\b/.exec(told);
+        if (name === "fingerprint" && verdict) chip.classList.add(verdict[0]);
         line.append(chip);
       }
       facts.append(line);
@@ -381,6 +389,9 @@ class Pane {
     if (episode) {
       this.canvas.width = episode.width;
       this.canvas.height = episode.height;
+      // Small pictures are enlarged, to twice their size at most.
+      this.canvas.style.setProperty("--width", `${2 * episode.width}px`);
+      this.canvas.style.setProperty("--aspect", episode.width / episode.height);
       await this.film.load(episode);
       if (this.episode !== episode) return;
     } else this.film.unload();
@@ -392,12 +403,13 @@ class Pane {
     return this.episode ? this.film.frame(Math.min(step, this.episode.length)) : null;
   }
 
-  draw(step, frame) {
+  draw(step, frame, apart) {
     if (!frame) return this.clear("not played in this run");
     this.film.draw(this.canvas, frame);
     const { episode } = this;
     const own = Math.min(step, episode.length);
-    this.badge.textContent = Pane.label(episode, step);
+    const labels = [Pane.label(episode, step), apart].filter((label) => label);
+    this.badge.textContent = labels.join(" · ");
     const numbers = episode.numbers();
     const facts = [`step ${own}`];
     for (const name of ["reward", "return", "value", "entropy"]) {

@@ -9,6 +9,7 @@ const Text = (() => {
 
   function brief(x) {
     if (x === null || x === undefined) return "–";
+    if (x !== 0 && Math.abs(x) < 1e-3) return x.toExponential(1);
     return String(parseFloat(x.toPrecision(4)));
   }
 
@@ -30,7 +31,8 @@ const Text = (() => {
     switch (kind) {
       case "failure":
         return `the task ended the episode, reward ${brief(facts.reward)}`;
-      case "blunder": {
+      case "blunder":
+      case "largest drop": {
         const value = `value ${brief(facts.before)} → ${brief(facts.after)}`;
         return `${value}, reward ${brief(facts.reward)}${chosen(facts, tie)}`;
       }
