@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from alf.snapshot.exclusions import RULES_VERSION, FoundFile, holds_private_key
 from alf.snapshot.pack import BLOB, PackWriter, object_id, write_file
+from alf.snapshot.progress import Progress
 from alf.snapshot.records import LeftOut
 from alf.snapshot.store import EXECUTABLE_MODE, FILE_MODE, Blob, Store
 
@@ -19,7 +20,6 @@ _CACHE_NAME = "alf-files.z"
 # A file that was written this short a time ago can change again without a new time stamp.
 SETTLED_NS = 2_000_000_000
 _ATTEMPTS = 3
-_REPORT_SECONDS = 1.0
 _KEPT_BYTES = 64_000_000
 
 _Signature = tuple[int, int, int, int]
@@ -70,7 +70,9 @@ def store_files(
     """
     folder = store.path if cache_folder is None else cache_folder
     cache = FileCache.load(folder)
-    content = _store_all(files, store, pack, cache, Progress(files.values(), report))
+    size = sum(file.status.st_size for file in files.values())
+    progress = Progress("stored", len(files), size, report)
+    content = _store_all(files, store, pack, cache, progress)
     cache.keep(file.path for file in files.values())
     cache.save(folder)
     return content
@@ -82,7 +84,7 @@ def store_anew(files: Mapping[str, FoundFile], store: Store, pack: PackWriter) -
     Raises:
         OSError: the disk is full or cannot be written.
     """
-    return _store_all(files, store, pack, FileCache({}), Progress(files.values(), None))
+    return _store_all(files, store, pack, FileCache({}), Progress("stored", len(files)))
 
 
 def _store_all(
@@ -90,11 +92,11 @@ def _store_all(
     store: Store,
     pack: PackWriter,
     cache: "FileCache",
-    progress: "Progress",
+    progress: Progress,
 ) -> Content:
     content = Content()
     for path, file in files.items():
-        progress.next(file)
+        progress.next(file.status.st_size)
         blob_id = cache.blob_id(file.path, file.status)
         size = file.status.st_size
         if blob_id is None or not store.has(blob_id):
@@ -117,31 +119,6 @@ def _store_all(
         content.blobs[path] = Blob(blob_id, EXECUTABLE_MODE if is_executable else FILE_MODE)
         content.bytes[path] = size
     return content
-
-
-class Progress:
-    """Tells how far a long capture is, once a second.
-
-    Args:
-        files: all that will be stored.
-        report: gets the lines, or None.
-    """
-
-    def __init__(self, files: Iterable[FoundFile], report: Callable[[str], None] | None):
-        sizes = [file.status.st_size for file in files]
-        self._all = f"{len(sizes):,} files, {{:,.0f}} of {sum(sizes) / 1e6:,.0f} MB"
-        self._files = 0
-        self._bytes = 0
-        self._report = report
-        self._due = time.monotonic() + _REPORT_SECONDS
-
-    def next(self, file: FoundFile) -> None:
-        """Call it before each file."""
-        if self._report is not None and time.monotonic() >= self._due:
-            self._report(f"snapshot  {self._files:,} of {self._all.format(self._bytes / 1e6)}")
-            self._due = time.monotonic() + _REPORT_SECONDS
-        self._files += 1
-        self._bytes += file.status.st_size
 
 
 def read_steadily(path: str) -> tuple[bytes, os.stat_result]:

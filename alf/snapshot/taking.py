@@ -85,7 +85,7 @@ def take(
         edits: list[str] = []
         if not is_on_demand(store):
             running = in_place(done.manifest.packages, root)
-            edits = write_working_copy(store, entry, running, done.blobs, done.data)
+            edits = write_working_copy(store, entry, running, done.blobs, done.data, report)
         warnings = [*captured.warnings, *(_edit_warning(path) for path in edits)]
         return Snapshot(
             id=entry.id,

@@ -19,7 +19,9 @@ from typing import Any
 
 from alf.errors import SnapshotError
 from alf.snapshot.capture import CONF_TEXT_NAME
+from alf.snapshot.lock import hold_store
 from alf.snapshot.pack import BLOB, object_id, remove_leftovers, write_file
+from alf.snapshot.progress import Progress
 from alf.snapshot.store import (
     EXECUTABLE_MODE,
     MANIFEST_NAME,
@@ -79,6 +81,7 @@ def write_working_copy(
     in_place: Iterable[str] = (),
     files: Mapping[str, Blob] | None = None,
     data: Mapping[str, bytes] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> list[str]:
     """Makes the root dir's copy equal to a snapshot. What is the same already is not touched.
 
@@ -88,6 +91,7 @@ def write_working_copy(
         in_place: packages that the job itself imports from this root dir; left as they are.
         files: all files of the snapshot, path -> blob; None to read that from the store.
         data: content of some of the files, path -> bytes; the rest is read from the store.
+        report: gets a line each second that this takes, or None.
 
     Returns:
         The paths of edited files that were replaced or removed; the store keeps what they held.
@@ -115,7 +119,9 @@ def write_working_copy(
             for path in gone:
                 _remove(root, path)
             writer = _Writer(store, root, data or {})
+            progress = Progress("copied", len(missing), report=report)
             for path, blob in missing.items():
+                progress.next()
                 writer.write(path, blob)
                 found[path] = _status(root, path, blob.id)
         kept = {path: known for path, known in record.files.items() if skipped(path)}
@@ -139,12 +145,14 @@ def heal(store: Store) -> None:
     Raises:
         SnapshotError: the root dir cannot be written.
     """
-    if is_on_demand(store):
-        write_working_copy(store, store.resolve(None))
+    if not is_on_demand(store) and Record.load(store).is_whole:
         return
-    record = Record.load(store)
-    if not record.is_whole:
-        write_working_copy(store, store.entry(record.commit))
+    with hold_store(store.path):
+        record = Record.load(store)  # another process may have done it meanwhile
+        if is_on_demand(store):
+            write_working_copy(store, store.resolve(None))
+        elif not record.is_whole:
+            write_working_copy(store, store.entry(record.commit))
 
 
 def copied_entry(store: Store) -> Entry:

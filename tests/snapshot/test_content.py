@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from alf.snapshot import content
+from alf.snapshot import content, progress
 from alf.snapshot.content import FileCache, read_steadily, store_files
 from alf.snapshot.exclusions import Limits, walk_folder
 from alf.snapshot.store import Store
@@ -27,7 +27,7 @@ def store(tmp_path):
 
 def settle(monkeypatch):
     """Lets the cache believe that it is an hour later, when all files count as settled."""
-    monkeypatch.setattr(content.time, "time_ns", lambda: LATER_NS)
+    monkeypatch.setattr(progress.time, "time_ns", lambda: LATER_NS)
 
 
 LATER_NS = (int(time.time()) + 3600) * 1_000_000_000
@@ -147,7 +147,7 @@ def test_a_file_that_keeps_changing_is_refused(folder, monkeypatch):
 def test_long_captures_say_how_far_they_are(folder, store, monkeypatch):
     """Once a second a line tells files and bytes that are done; short captures say nothing."""
     clock = iter((0.0, 0.5, 1.2, 1.2, 1.5))
-    monkeypatch.setattr(content.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     for name in ("a", "b", "c"):
         (folder / name).write_bytes(b"x" * 1_000_000)
     files = {f.relative: f for f in walk_folder(folder, Limits()).files}
@@ -156,4 +156,4 @@ def test_long_captures_say_how_far_they_are(folder, store, monkeypatch):
     with store.pack_writer() as pack:
         store_files(files, store, pack, report=said.append)
 
-    assert ["snapshot  1 of 3 files, 1 of 3 MB"] == said
+    assert ["snapshot  stored: 1 of 3 files, 1 of 3 MB"] == said
