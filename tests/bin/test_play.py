@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import pytest
 
+from alf._config import isolated
 from alf.bin import play as play_command
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -171,14 +172,15 @@ class TestPlay:
         assert "no display here" in other.stdout
 
     def test_sampled_play_is_told_apart_and_repeats(self, play_here, tmp_path):
-        """--epsilon_greedy 1 samples, with the same outcome for the same seed, and no false alarm."""
+        """--epsilon_greedy 1 samples, with the same outcome for the same seed."""
         reports = []
         for epsilon in ("1", "1", "0"):
             report = tmp_path / f"{len(reports)}.json"
             flags = ["--num_episodes", "4", "--parallel_play", "2", "--random_seed", "3"]
-            code, said, told = play_here(
-                *flags, "--epsilon_greedy", epsilon, "--report_file", str(report)
-            )
+            with isolated():
+                code, said, told = play_here(
+                    *flags, "--epsilon_greedy", epsilon, "--report_file", str(report)
+                )
             assert code == 0, told
             reports.append(json.loads(report.read_text()))
             assert ("by the flags of this play" in said) == (epsilon == "1")
