@@ -2,6 +2,7 @@
 
     python -m alf.bin.play --root_dir /tmp/job                           in a window
     python -m alf.bin.play --root_dir /tmp/job --record_file play.mp4    in a film
+    python -m alf.bin.play --root_dir /tmp/job --record_file play.html   in a page to look into
     python -m alf.bin.play --root_dir /tmp/job --use_alf_snapshot        with its own code
 
 It runs today's code unless --use_alf_snapshot is given. The configuration is always
@@ -48,7 +49,8 @@ flags.DEFINE_bool(
 flags.DEFINE_multi_string(
     "record_file",
     [],
-    "Record to a name that ends in .mp4 or .gif, or to a folder for PNG frames.",
+    "Record to a name that ends in .mp4, .gif, .html (a player with charts, for any browser) or "
+    ".npz (numbers), or to a folder for PNG frames.",
     flag_values=FLAGS,
 )
 flags.DEFINE_bool(

@@ -2,13 +2,15 @@
 
 import json
 import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from absl import logging
 
 from alf.environments.alf_environment import AlfEnvironment
@@ -17,7 +19,7 @@ from alf.player.auto_panels import AutoPanels, PanelSettings
 from alf.player.episodes import Moment, episodes, evaluate_episodes
 from alf.player.results import EpisodeResult, mean_and_ci95
 from alf.player.show import show
-from alf.player.sinks import Sink
+from alf.player.sinks import Sink, describe_run
 from alf.summary import render
 from alf.trainers.checkpoint import (
     Checkpoint,
@@ -116,7 +118,7 @@ def open_model(root_dir: str | Path, checkpoint_step: int | str = "latest") -> S
     return SavedModel(checkpoint, load_model(checkpoint), fingerprint)
 
 
-def play(
+def play(  # noqa: PLR0913 - each is a choice of the user's, named after its flag
     root_dir: str | Path,
     env: AlfEnvironment,
     policy: Policy,
@@ -129,6 +131,7 @@ def play(
     append_blank_frames: int = 0,
     selective: Callable[[str], bool] | None = None,
     ignored_parameter_prefixes: Sequence[str] = (),
+    show_panels: bool = True,
     report: Report = logging.info,
 ) -> PlayResult:
     """Plays whole episodes with a checkpoint of a job, and says how they went.
@@ -150,6 +153,8 @@ def play(
         selective: asked about each episode, by a line that describes it, whether to record it:
             the episode is played once to see, and once more into the sinks if so.
         ignored_parameter_prefixes: names of parameters that begin so keep their first values.
+        show_panels: whether frames have panels beside them while rendering is enabled; a recording
+            of numbers enables it for what policies say only then.
         report: gets the lines that tell the user how it goes.
 
     Raises:
@@ -165,6 +170,7 @@ def play(
     _report_start(report, Path(root_dir), checkpoint, seed)
     verdict = check_answers(policy, env, saved.fingerprint)
     _report_proof(report, Path(root_dir), saved, verdict)
+    describe_run(sinks, _header(Path(root_dir), checkpoint, verdict))
     policy.eval()
     seed_everything(seed)
     started = time.perf_counter()
@@ -176,9 +182,10 @@ def play(
             )
         results = _play_batch(env, policy, num_episodes, seed)
     else:
-        panels = _auto_panels(env, report) if sinks and render.is_rendering_enabled() else None
+        draws = bool(sinks) and show_panels and render.is_rendering_enabled()
+        panels = _auto_panels(env, report) if draws else None
         one_by_one = _Player(
-            env, policy, sinks, last_step_repeats, append_blank_frames, report, panels
+            env, policy, sinks, last_step_repeats, append_blank_frames, report, panels, show_panels
         )
         if selective is None:
             results = one_by_one.play(num_episodes, seed)
@@ -227,6 +234,7 @@ class _Player:
     append_blank_frames: int
     report: Report
     auto_panels: AutoPanels | None = None
+    show_panels: bool = True
 
     def play(self, num_episodes: int, seed: int) -> list[EpisodeResult]:
         return self._show(self.sinks, num_episodes, seed, self._report_episode)
@@ -266,6 +274,8 @@ class _Player:
             seed=seed,
             render=bool(sinks),
         )
+        if not self.show_panels:
+            moments = (replace(moment, panels={}) for moment in moments)
         return show(
             moments,
             sinks,
@@ -290,6 +300,19 @@ def _play_batch(
 ) -> list[EpisodeResult]:
     state = policy.initial_state(env.batch_size)
     return evaluate_episodes(env, policy.predict_step, state, num_episodes, seed=seed)
+
+
+def _header(root_dir: Path, checkpoint: Checkpoint, verdict: Verdict) -> dict[str, str]:
+    """What a recording says of the run that it shows."""
+    whose = "the snapshot's" if os.environ.get("ALF_SNAPSHOT") else "today's"
+    return {
+        "job": root_dir.name,
+        "checkpoint": f"{checkpoint.name}, {checkpoint.env_steps:,} environment steps",
+        "snapshot": checkpoint.snapshot or "none",
+        "code": whose,
+        "fingerprint": f"{verdict.word}: {verdict.told}",
+        "versions": f"Python {platform.python_version()}, torch {torch.__version__}",
+    }
 
 
 def _report_start(report: Report, root_dir: Path, checkpoint: Checkpoint, seed: int) -> None:

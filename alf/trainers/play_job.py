@@ -16,7 +16,7 @@ from alf.device import get_default_device
 from alf.environments.alf_environment import AlfEnvironment
 from alf.environments.creation import create_environment
 from alf.errors import AlfError, EnvError, RenderError
-from alf.player.sinks import Sink, open_sinks
+from alf.player.sinks import Sink, open_sinks, shows_thoughts
 from alf.summary import render
 from alf.trainers.checkpoint import Checkpoint
 from alf.trainers.old_model import describe_changes, with_its_code
@@ -95,7 +95,7 @@ class PlayJob:
             env = stack.enter_context(self._make_environment())
             policy = Policy(config, env)
             validate_pre_configs()
-            stack.enter_context(render.rendering(self.alg_render and self._shows))
+            stack.enter_context(render.rendering(self._looks))
             sinks = stack.enter_context(self._open_sinks(env))
             result = play(
                 self.root_dir,
@@ -109,6 +109,7 @@ class PlayJob:
                 append_blank_frames=self.append_blank_frames,
                 selective=self.ask,
                 ignored_parameter_prefixes=self.ignored_parameter_prefixes,
+                show_panels=self.alg_render,
                 report=self.report,
             )
         if self.report_file is not None:
@@ -152,6 +153,11 @@ class PlayJob:
     def _shows(self) -> bool:
         """Whether there is anything to draw for."""
         return self.window or bool(self.record_files)
+
+    @property
+    def _looks(self) -> bool:
+        """Whether policies are to say what they think: for panels, or for recorded numbers."""
+        return self._shows and (self.alg_render or shows_thoughts(self.record_files))
 
     def _make_environment(self) -> AlfEnvironment:
         return create_environment(
