@@ -21,7 +21,8 @@ from alf.snapshot.exclusions import FoundFile, Limits, file_reason, walk_folder
 from alf.snapshot.lock import hold_store
 from alf.snapshot.pack import BLOB, object_id
 from alf.snapshot.records import Entry, LeftOut, Manifest, Package, Snapshot
-from alf.snapshot.store import MANIFEST_NAME, Blob, Store, cannot_write
+from alf.snapshot.repository import cannot_write
+from alf.snapshot.store import MANIFEST_NAME, Blob, Store
 from alf.snapshot.surroundings import describe_surroundings
 from alf.snapshot.taking import in_place
 from alf.snapshot.working_copy import is_on_demand, write_working_copy

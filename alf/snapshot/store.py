@@ -6,12 +6,10 @@ earlier snapshots whole and an unreferenced pack at most. No git binary is used.
 """
 
 import json
-import os
 import re
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -21,7 +19,7 @@ from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Commit, ObjectID, Tree
 
 from alf.errors import SnapshotError
-from alf.snapshot.exclusions import STORE_NAME, is_safe_name
+from alf.snapshot.exclusions import STORE_NAME
 from alf.snapshot.names import object_names
 from alf.snapshot.pack import (
     BLOB,
@@ -35,16 +33,18 @@ from alf.snapshot.repository import (
     MAIN,
     References,
     borrows_from,
-    cannot_write,
     create_repository,
 )
 from alf.snapshot.trees import (
     EXECUTABLE_MODE,
     FILE_MODE,
     FOLDER_MODE,
+    ID_LENGTH,
     MANIFEST_NAME,
     Blob,
     changes,
+    checked_items,
+    read_entry,
     write_trees,
 )
 
@@ -56,12 +56,10 @@ __all__ = [
     "Blob",
     "Entry",
     "Store",
-    "cannot_write",
     "changes",
     "now",
 ]
 
-ID_LENGTH = 12
 _AUTHOR = b"alf <alf@localhost>"
 # What reading a damaged pack can raise.
 _DAMAGE = (
@@ -267,20 +265,7 @@ class Store:
             raise SnapshotError(
                 f"'{commit}' in '{self.path}' is not a snapshot but a file or folder of one."
             )
-        text = data.message.decode("ascii", "replace").partition("\n\n")[2]
-        try:
-            start = json.loads(text)
-        except ValueError:
-            start = {}
-        when = datetime.fromtimestamp(data.commit_time, UTC)
-        return Entry(
-            id=commit[:ID_LENGTH],
-            commit=commit,
-            tree=data.tree.decode("ascii"),
-            parent=data.parents[0].decode("ascii") if data.parents else None,
-            time=when.isoformat().replace("+00:00", "Z"),
-            start=cast(dict[str, Any], start) if isinstance(start, dict) else {},
-        )
+        return read_entry(commit, data)
 
     def resolve(self, name: str | None) -> Entry:
         """Finds a snapshot.
@@ -335,22 +320,11 @@ class Store:
             raise SnapshotError(
                 f"'{prefix}' in '{self.path}' should be a folder and is not; it is damaged."
             )
-        for item in data.iteritems():
-            name = os.fsdecode(item.path or b"")
-            if not is_safe_name(name) or item.mode not in (
-                FILE_MODE,
-                EXECUTABLE_MODE,
-                FOLDER_MODE,
-            ):
-                raise SnapshotError(
-                    f"'{self.path}' holds '{prefix}{name}' (mode {item.mode or 0:o}), which could"
-                    " lead out of its folder. alf did not write it: do not use it."
-                )
-            oid = (item.sha or b"").decode("ascii")
-            if item.mode == FOLDER_MODE:
+        for name, oid, mode in checked_items(data, f"'{self.path}' holds '{prefix}"):
+            if mode == FOLDER_MODE:
                 yield from self._walk(oid, f"{prefix}{name}/")
             else:
-                yield f"{prefix}{name}", Blob(oid, item.mode or FILE_MODE)
+                yield f"{prefix}{name}", Blob(oid, mode)
 
     def read(self, blob_id: str) -> bytes:
         """The content of a file by the id of its blob.

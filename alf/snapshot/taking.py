@@ -14,7 +14,8 @@ from alf.snapshot.exclusions import Limits
 from alf.snapshot.git_cache import GitCache
 from alf.snapshot.lock import hold_store
 from alf.snapshot.records import LeftOut, Package, Snapshot
-from alf.snapshot.store import Store, cannot_write
+from alf.snapshot.repository import cannot_write
+from alf.snapshot.store import Store
 from alf.snapshot.surroundings import describe_surroundings
 from alf.snapshot.working_copy import is_on_demand, write_working_copy
 from alf.snapshot.writing import write_snapshot

@@ -22,13 +22,13 @@ from alf.snapshot.capture import CONF_TEXT_NAME
 from alf.snapshot.lock import hold_store
 from alf.snapshot.pack import BLOB, object_id, remove_leftovers, write_file
 from alf.snapshot.progress import Progress
+from alf.snapshot.repository import cannot_write
 from alf.snapshot.store import (
     EXECUTABLE_MODE,
     MANIFEST_NAME,
     Blob,
     Entry,
     Store,
-    cannot_write,
 )
 
 _RECORD_NAME = "alf-working-copy.z"
