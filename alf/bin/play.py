@@ -5,8 +5,9 @@
     python -m alf.bin.play --root_dir /tmp/job --record_file play.html   in a page to look into
     python -m alf.bin.play --root_dir /tmp/job --use_alf_snapshot        with its own code
 
-It runs today's code unless --use_alf_snapshot is given. The configuration is always
-`<root_dir>/alf_config.py`. In the window, ? shows the keys.
+It runs today's code unless --use_alf_snapshot is given. The configuration is
+`<root_dir>/alf_config.py`; code of an older snapshot takes its own, unless that file was edited.
+In the window, ? shows the keys.
 """
 
 import os

@@ -103,7 +103,6 @@ class Trainer:
         self._fingerprinter = Fingerprinter(config, seed)
         self._folder = CheckpointFolder(config.root_dir)
         self._log = RunLog(config.root_dir, config.summaries_flush_secs)
-        self._total = config.num_iterations
         self.iteration = 0
         self.snapshot: str | None = None
         self.before_checkpoint: Callable[[], None] = lambda: None
@@ -173,7 +172,7 @@ class Trainer:
             TrainingError: the loss is not finite any more.
         """
         config = self._config
-        total = self._total = self.total_iterations
+        total = self.total_iterations
         checkpoint_at = checkpoint_iterations(total, config.num_checkpoints)
         saved_at: int | None = self.iteration if self.iteration else None
         steps_before, start = self.env_steps, time.perf_counter()
@@ -204,7 +203,7 @@ class Trainer:
                 "iterations": self.iteration,
                 "env_steps": self.env_steps,
                 "global_counter": self.iteration,
-                "percent": self.iteration / self._total,
+                "percent": self._fraction_done(),
             }
         )
         facts: dict[str, Any] = {}
@@ -217,6 +216,13 @@ class Trainer:
                     summary.scalar(tag, value)
         if self._evaluator is not None and number % self._config.eval_interval == 0:
             self._evaluator.evaluate(self.policy, number, self.env_steps)
+
+    def _fraction_done(self) -> float:
+        """In `[0, 1]`; of what the conf counts, so that a resume finds the same fraction."""
+        limit = self._config.num_env_steps
+        if limit:
+            return min(1.0, self.env_steps / limit)
+        return self.iteration / self._config.num_iterations
 
     def _observe(self, action: Any) -> TimeStep:
         """Step the environments and give what the policy is to see."""

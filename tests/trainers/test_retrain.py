@@ -217,9 +217,17 @@ def test_a_replay_buffer_with_other_contents_differs(trained):
     )
 
 
+FALLING_RATE = """
+from alf.utils.schedulers import LinearScheduler
+rate = LinearScheduler("percent", [(0.0, 1e-2), (1.0, 0.0)])
+optimizer = alf.optimizers.Adam(lr=rate)
+alf.config("TrainerConfig", algorithm_ctor=partial(PPOAlgorithm, optimizer=optimizer))
+"""
+
+
 def test_steps_instead_of_iterations(trained):
-    """A job that counts environment steps ends where it ended."""
-    root_dir = trained(CART_POLE + PPO, "TrainerConfig.num_env_steps=80")
+    """A job that counts environment steps ends where it ended, schedules included."""
+    root_dir = trained(CART_POLE + PPO + FALLING_RATE, "TrainerConfig.num_env_steps=80")
     steps = CheckpointFolder(root_dir).iterations()
 
     assert [again(root_dir, step).word for step in steps] == ["exact"] * len(steps)
