@@ -43,7 +43,7 @@ class GifWriter(Recording):
     def _encode(self, stream: VideoStream, frame: np.ndarray) -> None:
         assert self._graph is not None
         rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        rgb.pts = round(self.frames * 100 / self.fps)
+        rgb.pts = round(self._encoded * 100 / self.fps)
         rgb.time_base = _TICK
         self._graph.push(rgb)
         self._drain(stream)

@@ -12,11 +12,12 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from alf.errors import RenderError
+from alf.player.background import Background
 from alf.player.episodes import Moment
 
 
 class Recording:
-    """A film in one file, encoded while it is played; no frame is kept.
+    """A film in one file, encoded beside the play, in a thread; no more than a few frames are kept.
 
     It is written beside its target under another name and renamed when it is closed, so that the
     target is always a whole film: the earlier one, or this one up to where it was stopped.
@@ -42,6 +43,8 @@ class Recording:
         self._size: tuple[int, int] | None = None
         self._stream: VideoStream | None = None
         self._closed = False
+        self._encoded = 0
+        self._background = Background(self._take)
         try:
             # libav opens the file with the first frame; a place that cannot be written is to be
             # known before anything is played.
@@ -56,19 +59,25 @@ class Recording:
             raise RenderError(self._cannot("be started", error)) from error
 
     def write(self, frame: np.ndarray, moment: Moment | None = None) -> None:
-        """Encodes the next frame; uint8 `[H, W, 3]`, RGB, of one size through the whole film.
+        """Takes the next frame; uint8 `[H, W, 3]`, RGB, of one size through the whole film.
 
         Raises:
-            RenderError: another size or type than the first frame's, or the disk refuses.
+            RenderError: another size or type than the first frame's, or the disk refused one of
+                the frames so far.
         """
         self._check(frame)
         try:
-            if self._stream is None:
-                self._stream = self._start(frame)
-            self._encode(self._stream, frame)
+            self._background.put(frame)
         except OSError as error:  # PyAV's errors from libav that carry an errno are OSErrors
             raise RenderError(self._cannot("be written", error)) from error
         self.frames += 1
+
+    def _take(self, frame: np.ndarray) -> None:
+        """Encodes the next frame; runs in the thread."""
+        if self._stream is None:
+            self._stream = self._start(frame)
+        self._encode(self._stream, frame)
+        self._encoded += 1
 
     def close(self) -> str:
         """Finishes the film and puts it in its place; without a frame there is no file.
@@ -80,6 +89,7 @@ class Recording:
             return ""
         self._closed = True
         try:
+            self._background.finish()
             if self._stream is not None:
                 self._finish(self._stream)
             self._container.close()
@@ -114,7 +124,7 @@ class Recording:
         raise NotImplementedError
 
     def _encode(self, stream: VideoStream, frame: np.ndarray) -> None:
-        """Encodes frame number `self.frames`."""
+        """Encodes frame number `self._encoded`; it may not be kept."""
         raise NotImplementedError
 
     def _finish(self, stream: VideoStream) -> None:

@@ -53,7 +53,7 @@ def show(
                 for sink in sinks:
                     sink.write(frame, moment)
                 _write(sinks, frame, repeats)
-                if moment.result is not None:
+                if moment.result is not None and append_blank_frames:
                     _write(sinks, layout.blank(), append_blank_frames)
     except StopPlaying:
         pass

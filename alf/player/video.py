@@ -66,7 +66,7 @@ class VideoWriter(Recording):
         yuv = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         yuv.colorspace = Colorspace.ITU601
         yuv.color_range = ColorRange.MPEG
-        yuv.pts = self.frames
+        yuv.pts = self._encoded
         yuv.time_base = 1 / self._rate
         self._container.mux(stream.encode(yuv))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ from alf.summary.render.panels import formatted, is_rendering_enabled, refuse, s
 
 _UNBOUNDED = 1e6
 """Bounds from here on stand for none."""
+
+_LARGEST_KEPT = 500_000
+"""Pictures with more pixels are drawn again each time, so that memory stays small."""
 
 _UNEQUAL = 10.0
 """Bounds that differ by more than this factor are not drawn on one axis."""
@@ -68,13 +72,13 @@ def render_action(
     if not is_rendering_enabled():
         return None
     refuse(name, "render_action", kwargs)
-    style = _Style(panel_size(img_height, img_width, dpi, figsize), x_ticks, annotate_format)
+    style = _style(panel_size(img_height, img_width, dpi, figsize), x_ticks, annotate_format)
 
     def draw(path: str, leaf: Any, spec: Any) -> Image:
         title = scoped(f"{name}/{path}" if path else name)
         values = _fitting(title, leaf, spec)
         if spec.is_discrete:
-            return _draw_choices(title, _one_hot(title, values, spec), spec, style, is_taken=True)
+            return _draw_taken(title, values, spec, style)
         return _draw_numbers(title, values.reshape(-1), spec, style)
 
     return _map(draw, action, action_spec)
@@ -127,7 +131,7 @@ def render_action_distribution(
     if not is_rendering_enabled():
         return None
     refuse(name, "render_action_distribution", kwargs)
-    style = _Style(panel_size(img_height, img_width, dpi, figsize), x_ticks, annotate_format)
+    style = _style(panel_size(img_height, img_width, dpi, figsize), x_ticks, annotate_format)
 
     def draw(path: str, dist: Any, spec: Any) -> Image:
         title = scoped(f"{name}/{path}" if path else name)
@@ -135,7 +139,7 @@ def render_action_distribution(
         if spec.is_discrete:
             low, high = _choice_bounds(title, spec)
             probs = choice_probabilities(dist, low, high, shape, n_samples)
-            return _draw_choices(title, probs.reshape(-1, high - low + 1), spec, style)
+            return _draw_choices(title, probs.reshape(-1, high - low + 1), low, style)
         low, high = _bounds(spec)
         curves = density(dist, low, high, shape, n_samples, n_bins)
         if curves.x.shape[1] == 1:
@@ -150,15 +154,19 @@ class _Style:
     """What all panels of one call share."""
 
     size: Size
-    x_ticks: Sequence[Any] | None
+    x_ticks: tuple[str, ...] | None
     annotate_format: str
 
     def labels(self, count: int, start: int = 0) -> tuple[str, ...]:
         """One text for each of `count` choices or numbers."""
         if self.x_ticks is None:
             return tuple(str(start + i) for i in range(count))
-        texts = [str(x) for x in self.x_ticks]
-        return tuple((texts + [""] * count)[:count])
+        return (self.x_ticks + ("",) * count)[:count]
+
+
+def _style(size: Size, x_ticks: Sequence[Any] | None, annotate_format: str) -> _Style:
+    texts = None if x_ticks is None else tuple(str(x) for x in x_ticks)
+    return _Style(size, texts, annotate_format)
 
 
 def _map(draw: Any, values: Any, spec: Any) -> Any:
@@ -180,23 +188,35 @@ def _choice_bounds(title: str, spec: Any) -> tuple[int, int]:
     return int(np.min(low)), int(np.max(spec.maximum))
 
 
-def _one_hot(title: str, values: NDArray, spec: Any) -> NDArray[np.float64]:
-    """1 for each choice that was taken, `[K, n]`, one row for each number of the action."""
-    low, high = _choice_bounds(title, spec)
-    taken = values.reshape(-1).astype(np.int64) - low
-    if taken.size and (taken.min() < 0 or taken.max() > high - low):
+def _draw_taken(title: str, values: NDArray, spec: Any, style: _Style) -> Image:
+    """Draw the choices that were taken. There are few such pictures, so they are kept."""
+    bounds = _choice_bounds(title, spec)
+    low, high = bounds
+    taken = values.reshape(-1).astype(np.int64)
+    if taken.size and (taken.min() < low or taken.max() > high):
         raise RenderError(
             f"Panel '{title}': the action {values.tolist()} is outside of the choices {low} to "
             f"{high} of its spec {spec}."
         )
-    return np.eye(high - low + 1)[taken]
+    choices = tuple(taken.tolist())
+    if style.size.width * style.size.height > _LARGEST_KEPT:
+        return Image(_taken_pixels.__wrapped__(title, choices, bounds, style), title)
+    return Image(_taken_pixels(title, choices, bounds, style).copy(), title)
+
+
+@functools.lru_cache(maxsize=64)
+def _taken_pixels(
+    title: str, choices: tuple[int, ...], bounds: tuple[int, int], style: _Style
+) -> NDArray[np.uint8]:
+    low, high = bounds
+    one_hot = np.eye(high - low + 1)[np.array(choices, np.int64) - low]
+    return _draw_choices(title, one_hot, low, style, is_taken=True).data
 
 
 def _draw_choices(
-    title: str, probs: NDArray[np.float64], spec: Any, style: _Style, is_taken: bool = False
+    title: str, probs: NDArray[np.float64], low: int, style: _Style, is_taken: bool = False
 ) -> Image:
     """Draw probabilities `[K, n]`: bars if `K` is 1, and otherwise a table of cells."""
-    low, _ = _choice_bounds(title, spec)
     labels = style.labels(probs.shape[1], low)
     if len(probs) != 1:
         return _draw_cells(title, probs, labels, style, is_taken)

@@ -168,16 +168,16 @@ class BarChart:
         starts = np.arange(count) - group / 2
         step = group / max(series_count, 1)
         base = float(panel.y_pixels(0.0))
-        tops = panel.y_pixels(self.values)
+        values, tops = self.values.tolist(), panel.y_pixels(self.values).tolist()
+        offsets = np.arange(series_count + 1) * step
+        edges = panel.x_pixels(starts + offsets[:, None]).tolist()
         if self.tracks is not None:
-            self._draw_tracks(panel, panel.x_pixels(starts), panel.x_pixels(starts + group))
+            self._draw_tracks(panel, edges[0], edges[-1])
         for s in range(series_count):
-            lefts = panel.x_pixels(starts + s * step)
-            rights = panel.x_pixels(starts + (s + 1) * step)
             for i in range(count):
-                value, top = float(self.values[s, i]), float(tops[s, i])
+                value, top = values[s][i], tops[s][i]
                 color = theme.CHOSEN if i == self.marked else theme.series_color(s)
-                left, right = float(lefts[i]), max(float(rights[i]), float(lefts[i]) + 1)
+                left, right = edges[s][i], max(edges[s + 1][i], edges[s][i] + 1)
                 if not math.isnan(value):
                     panel.canvas.rect(left, min(top, base), right, max(top, base), color)
                 if note.em:
@@ -186,11 +186,11 @@ class BarChart:
         if base < panel.plot.bottom - 1:
             panel.canvas.rect(panel.plot.left, base, panel.plot.right, base + 1, theme.AXIS)
 
-    def _draw_tracks(self, panel: Panel, lefts: NDArray, rights: NDArray) -> None:
+    def _draw_tracks(self, panel: Panel, lefts: list[float], rights: list[float]) -> None:
         assert self.tracks is not None
-        lows, highs = panel.y_pixels(self.tracks[:, 0]), panel.y_pixels(self.tracks[:, 1])
-        for left, top, right, bottom in zip(lefts, highs, rights, lows, strict=True):
-            panel.canvas.rect(float(left), float(top), float(right), float(bottom), theme.TRACK)
+        ends = panel.y_pixels(self.tracks).tolist()
+        for left, right, (bottom, top) in zip(lefts, rights, ends, strict=True):
+            panel.canvas.rect(left, top, right, bottom, theme.TRACK)
 
     def _draw_note(
         self, panel: Panel, note: _NoteStyle, x: float, y: float, bar: tuple[int, int]

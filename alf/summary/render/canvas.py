@@ -54,7 +54,8 @@ class Canvas:
 
     def rect(self, left: float, top: float, right: float, bottom: float, color: Color) -> None:
         """Fill a rectangle; its edges are rounded to whole pixels, so that they are sharp."""
-        x0, y0, x1, y1 = (round(_near(v)) for v in (left, top, right, bottom))
+        x0, y0 = round(_near(left)), round(_near(top))
+        x1, y1 = round(_near(right)), round(_near(bottom))
         if x1 > x0 and y1 > y0:
             cv2.rectangle(self._any, (x0, y0), (x1 - 1, y1 - 1), color, cv2.FILLED)
 
@@ -170,7 +171,7 @@ class Canvas:
 
 
 def _near(value: float) -> float:
-    return min(max(value, -_FAR), _FAR)
+    return value if -_FAR < value < _FAR else min(max(value, -_FAR), _FAR)
 
 
 def _fixed(points: ArrayLike) -> NDArray[np.int32]:
