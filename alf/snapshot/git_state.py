@@ -163,4 +163,7 @@ def _nanoseconds(time: Any) -> int:
 
 
 def _without_credentials(url: str) -> str:
-    return re.sub(r"^([a-z+]+://)[^/@]*@", r"\1", re.sub(r"[?#].*", "", url))
+    """Without user, password and query; a password may hold an `@` of its own."""
+    url = re.sub(r"[?#].*", "", url)
+    url = re.sub(r"^([A-Za-z][\w+.-]*://)[^/]*@", r"\1", url)
+    return re.sub(r"^[^/@:]*:[^/]*@(?=[^/@]*:)", "", url)  # git's short form with a password

@@ -93,15 +93,28 @@ def test_damaged_repository_is_text(repository):
     assert state["error"].startswith("git state was not read")
 
 
-def test_credentials_in_the_remote(repository, git):
-    """A token in the URL of the remote is not recorded."""
+@pytest.mark.parametrize(
+    ("url", "recorded"),
+    [
+        ("https://me:to" + "ken@host/repo.git", "https://host/repo.git"),
+        ("https://me:to" + "k@en@host:8080/repo.git", "https://host:8080/repo.git"),
+        ("https://to" + "ken@host/repo.git?token=x#y", "https://host/repo.git"),
+        ("HTTPS://me:to" + "ken@host/@scope/repo", "HTTPS://host/@scope/repo"),
+        ("me:to" + "ken@host:repo.git", "host:repo.git"),
+        ("git@host:group/repo.git", "git@host:group/repo.git"),
+        ("ssh://git@host/repo.git", "ssh://host/repo.git"),
+        ("/srv/git/repo@v2:1", "/srv/git/repo@v2:1"),
+    ],
+)
+def test_credentials_in_the_remote(repository, git, url, recorded):
+    """A token in the URL of the remote is not recorded, in whichever form it stands there."""
     folder, _ = repository
-    git(folder, "remote", "add", "origin", "https://me:to" + "ken@host/repo.git")
+    git(folder, "config", "remote.origin.url", url)
 
     state = describe_git(folder)
 
     assert state is not None
-    assert "https://host/repo.git" == state["remote"]
+    assert recorded == state["remote"]
 
 
 def test_stock_gits_checkout(repository, git, tmp_path):
