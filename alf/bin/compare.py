@@ -45,7 +45,7 @@ flags.DEFINE_integer(
 flags.DEFINE_multi_string(
     "record_file",
     [],
-    "Record both sides beside each other, to a name that ends in .mp4 or .gif.",
+    "Record both sides in step, to a name that ends in .mp4, .gif or .html.",
     flag_values=FLAGS,
 )
 flags.DEFINE_bool("alg_render", False, "Show the policies' panels too.", flag_values=FLAGS)
@@ -66,8 +66,8 @@ def _compare(flag_values: flags.FlagValues) -> int:
     other = _root_dir(flag_values.b_root_dir) if flag_values.b_root_dir else root_dir
     default = "newest@current" if other == root_dir else "newest@snapshot"
     for name in flag_values.record_file:
-        if Path(name).suffix.lower() not in (".mp4", ".gif"):
-            raise UsageError(f"--record_file {name}: give a name that ends in .mp4 or .gif")
+        if Path(name).suffix.lower() not in (".mp4", ".gif", ".html"):
+            raise UsageError(f"--record_file {name}: give a name that ends in .mp4, .gif or .html")
     check_record_files(flag_values.record_file)
     if flag_values.report_file:
         check_place(Path(flag_values.report_file).expanduser(), "--report_file")

@@ -89,12 +89,10 @@ def write_side_by_side(
     stage: SideBySide | None = None
     rows = zip(*(episode_rows(side) for side in columns), strict=False)
     for pair, (first, second) in zip(pairs, rows, strict=True):
-        steps = zip_longest(_pictures(folders[0], first), _pictures(folders[1], second))
+        steps = zip_longest(pictures(folders[0], first), pictures(folders[1], second))
         shown: list[np.ndarray | None] = [None, None]
-        for step, pictures in enumerate(steps):
-            shown = [
-                new if new is not None else old for new, old in zip(pictures, shown, strict=True)
-            ]
+        for step, both in enumerate(steps):
+            shown = [new if new is not None else old for new, old in zip(both, shown, strict=True)]
             a, b = shown
             assert a is not None
             assert b is not None
@@ -104,7 +102,16 @@ def write_side_by_side(
                 sink.write(picture)
 
 
-def _pictures(folder: Path, rows: slice) -> Iterator[np.ndarray]:
+def pictures(folder: Path, rows: slice) -> Iterator[np.ndarray]:
+    """The PNG frames of a recorded play, uint8 `[H, W, 3]`.
+
+    Args:
+        folder: where `alf.player.pictures` put them.
+        rows: which.
+
+    Raises:
+        RenderError: one is missing or damaged.
+    """
     for row in range(rows.start, rows.stop):
         path = folder / PATTERN.replace("*", f"{row:06d}")
         picture = cv2.imread(str(path))

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from alf.errors import CheckpointError, TrainingError, UsageError
-from alf.player.comparison import EpisodePair, compare_plays, read_columns
+from alf.player.comparison import Columns, EpisodePair, compare_plays, read_columns
+from alf.player.html.join import Side, write_comparison
 from alf.player.results import mean_and_ci95
-from alf.player.side_by_side import write_side_by_side
+from alf.player.side_by_side import pictures, write_side_by_side
 from alf.player.sinks import open_sinks
 from alf.trainers.checkpoint import CheckpointFolder
 
@@ -73,7 +74,7 @@ class CompareJob:
         b: the second.
         num_episodes: how many episodes each plays.
         random_seed: of the first.
-        record_files: films of both beside each other.
+        record_files: films or pages of both beside each other.
         alg_render: whether the render functions draw.
         report: gets the lines that tell the user how it goes.
     """
@@ -101,7 +102,7 @@ class CompareJob:
             outcome = Comparison(facts[0], facts[1], tuple(pairs))
             self._tell(outcome)
             if self.record_files:
-                self._record(folders, columns, pairs, reports[0]["fps"])
+                self._record(folders, columns, outcome, reports[0]["fps"])
         return outcome
 
     def _play(self, folders: tuple[Path, Path]) -> list[dict[str, Any]]:
@@ -122,18 +123,28 @@ class CompareJob:
     def _record(
         self,
         folders: tuple[Path, Path],
-        columns: tuple[dict[str, Any], ...],
-        pairs: list[EpisodePair],
+        columns: tuple[Columns, ...],
+        outcome: Comparison,
         fps: float,
     ) -> None:
-        with open_sinks(self.record_files, fps=fps, report=self._recorded) as sinks:
-            write_side_by_side(
-                sinks,
-                (f"a: {self.a}", f"b: {self.b}"),
-                (folders[0] / "frames", folders[1] / "frames"),
-                (columns[0], columns[1]),
-                pairs,
+        pages = [name for name in self.record_files if Path(name).suffix.lower() == ".html"]
+        films = [name for name in self.record_files if name not in pages]
+        frames = (folders[0] / "frames", folders[1] / "frames")
+        for name in pages:
+            sides = tuple(
+                Side(_header(side, facts), pictures(folder, slice(0, len(of["step"]))), of)
+                for side, facts, folder, of in zip(
+                    (self.a, self.b), (outcome.a, outcome.b), frames, columns, strict=True
+                )
             )
+            path = Path(name).expanduser()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._recorded(write_comparison(path, (sides[0], sides[1]), fps))
+        if films:
+            labels = (f"a: {self.a}", f"b: {self.b}")
+            with open_sinks(films, fps=fps, report=self._recorded) as sinks:
+                both = (columns[0], columns[1])
+                write_side_by_side(sinks, labels, frames, both, list(outcome.episodes))
 
     def _start(self, side: SideOfComparison, folder: Path) -> "subprocess.Popen[str]":
         folder.mkdir()
@@ -214,6 +225,15 @@ def _facts(side: SideOfComparison, report: dict[str, Any]) -> dict[str, Any]:
         "code": side.code,
         "fingerprint": report.get("fingerprint", "absent"),
         "mean_return": mean_and_ci95(returns)[0],
+    }
+
+
+def _header(side: SideOfComparison, facts: dict[str, Any]) -> dict[str, str]:
+    return {
+        "job": side.root_dir.name,
+        "checkpoint": f"ckpt-{side.step}",
+        "code": "its own" if side.code == "snapshot" else "today's",
+        "fingerprint": facts["fingerprint"],
     }
 
 

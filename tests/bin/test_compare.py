@@ -81,8 +81,8 @@ def test_a_change_of_behaviour_is_found(project, tmp_path):
     agent = project / "agent_of_mine.py"
     agent.write_text(AGENT.replace("super().predict_step(inputs, state)", CHANGED))
     try:
-        files = ["--record_file", tmp_path / "both.mp4", "--report_file", tmp_path / "both.json"]
-        done = compare(project, *files)
+        files = ["--record_file", tmp_path / "both.mp4", "--record_file", tmp_path / "both.html"]
+        done = compare(project, *files, "--report_file", tmp_path / "both.json")
     finally:
         agent.write_text(AGENT)
 
@@ -97,6 +97,7 @@ def test_a_change_of_behaviour_is_found(project, tmp_path):
     assert first["actions"][0] == [1 - first["actions"][1][0]]
     with av.open(str(tmp_path / "both.mp4")) as film:
         frames = sum(1 for _ in film.decode(video=0))
+    assert "its own" in (tmp_path / "both.html").read_text()
     lengths = [max(e["a"]["length"], e["b"]["length"]) + 1 for e in report["episodes"]]
     assert frames == sum(lengths)
 
@@ -136,7 +137,7 @@ def test_a_side_that_cannot_be_played_is_shown(project):
     [
         (["--a", "ckpt-3"], "there are: ckpt-5, ckpt-10"),
         (["--a", "yesterday"], "CHECKPOINT@CODE"),
-        (["--record_file", "x.txt"], ".mp4 or .gif"),
+        (["--record_file", "x.txt"], ".mp4, .gif or .html"),
         (["--b_root_dir", "/nowhere"], "no job"),
     ],
 )
