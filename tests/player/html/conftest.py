@@ -140,6 +140,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         context.close()
 
 
+STATE = """() => ({ ...document.body.dataset, wanted: player.wanted, target: player.target,
+    working: player.working, playing: player.playing, entry: player.entry.number,
+    toast: document.querySelector("#toast").textContent,
+    films: player.panes.map(({ ready, film: { video } }) => [ready, video.readyState,
+        video.currentTime, video.seeking, video.error?.message, video.src]) })"""
+
+
 class Tab:
     """A page that is played: what it shows, and that it does so without any error."""
 
@@ -162,7 +169,11 @@ class Tab:
     def wait(self, step: int, episode: int | None = None) -> "Tab":
         """Until the page says that it shows this step."""
         which = "" if episode is None else f"[data-episode='{episode}']"
-        self.page.locator(f"body[data-step='{step}']{which}").wait_for(state="attached")
+        try:
+            self.page.locator(f"body[data-step='{step}']{which}").wait_for(state="attached")
+        except Exception as error:
+            error.add_note(str(self.page.evaluate(STATE)))
+            raise
         return self
 
     def pixels(self, pane: int = 0) -> tuple[int, int]:

@@ -271,6 +271,18 @@ class TestEpisodes:
         assert rows.count() == 3
         assert "3 episodes, mean return 41.67" in tab.page.locator(".count").inner_text()
 
+    def test_many_openings_at_once(self, tab, recorded):
+        """Whoever hurries through the table ends at what was pressed last."""
+        tab.open(recorded)
+        for _ in range(5):
+            for number in (2, 3, 1, 3):
+                tab.page.evaluate(f"player.open(player.entries[{number - 1}], 0)")
+                tab.page.evaluate("player.go(7)")
+        tab.wait(7, episode=3)
+        assert tab.pixels() == (7, 2)
+        tab.press("ArrowRight")
+        tab.wait(8, episode=3)
+
 
 class TestLinks:
     def test_a_link_opens_an_episode_and_step(self, tab, recorded):

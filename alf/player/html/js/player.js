@@ -46,7 +46,7 @@ class Player {
     this.step = null;
     this.wanted = null;
     this.target = step;
-    for (const pane of this.panes) pane.clear("…");
+    for (const pane of this.panes) pane.close("…");
     this.table.mark(entry);
     this.at("position").max = entry.length;
     this.events = Player.eventsOf(entry);
@@ -56,10 +56,11 @@ class Player {
     try {
       await Promise.all(this.panes.map((pane, i) => pane.load(entry.sides[i])));
     } catch (error) {
-      for (const pane of this.panes) pane.clear(`This film cannot be shown: ${error.message}`);
+      if (entry !== this.entry) return; // another one was opened meanwhile
+      for (const pane of this.panes) pane.close(`This film cannot be shown: ${error.message}`);
       return;
     }
-    if (entry === this.entry) this.want(this.wanted ?? step);
+    if (entry === this.entry) this.want(this.target);
   }
 
   // Goes to a step, and stays there.
@@ -118,7 +119,7 @@ class Player {
   }
 
   async waitThenRun() {
-    while (this.working) await Player.nextPaint();
+    while (this.working) await Film.nextPaint();
     if (!this.playing) return;
     if (this.panes.length === 1) this.runFilm();
     else this.runSteps();
@@ -136,10 +137,10 @@ class Player {
     }
     while (this.playing && entry === this.entry) {
       const frame = film.current();
-      if (frame.step !== this.step) this.present(frame.step, [frame]);
+      if (frame.step >= 0 && frame.step !== this.step) this.present(frame.step, [frame]);
       frame.close();
       if (film.video.ended || this.step >= entry.length) break;
-      await Player.nextPaint();
+      await Film.nextPaint();
     }
     film.video.pause();
     if (this.playing && entry === this.entry) this.go(entry.length);
@@ -156,8 +157,8 @@ class Player {
       const due = Math.min(start + Math.floor(seconds * entry.fps * speed), entry.length);
       if (due > this.step) {
         this.want(due);
-        while (this.working) await Player.nextPaint();
-      } else await Player.nextPaint();
+        while (this.working) await Film.nextPaint();
+      } else await Film.nextPaint();
     }
     if (entry === this.entry && this.step >= entry.length) this.pause();
   }
@@ -354,10 +355,6 @@ class Player {
     event.preventDefault();
     act(this);
   }
-
-  static nextPaint() {
-    return new Promise((go) => requestAnimationFrame(go));
-  }
 }
 
 // One run's picture, with what is said about it.
@@ -377,8 +374,13 @@ class Pane {
     this.root.append(picture, this.caption);
   }
 
-  clear(text) {
+  // Shows nothing until another episode is loaded.
+  close(text) {
     this.ready = false;
+    this.clear(text);
+  }
+
+  clear(text) {
     this.canvas.getContext("2d").clearRect(0, 0, this.canvas.width, this.canvas.height);
     this.caption.textContent = "";
     this.badge.textContent = text;
