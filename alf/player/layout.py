@@ -25,10 +25,11 @@ import cv2
 import numpy as np
 from absl import logging
 
+from alf.summary.render import theme
 from alf.summary.render.canvas import Canvas
 from alf.summary.render.image import Image
 from alf.summary.render.text import text_width
-from alf.summary.render.theme import INK, MUTED, PAPER, TRACK, Color
+from alf.summary.render.theme import Color
 
 Size = tuple[int, int]
 """`(height, width)` in pixels."""
@@ -120,9 +121,9 @@ class Layout:
         for name, box in self.plan.panels.items():
             image = panels.get(name)
             if image is None:
-                self._fill(box, PAPER)
+                self._fill(box, theme.PAPER)
             else:
-                self._put(image.data, box, 1, PAPER, 0.0)
+                self._put(image.data, box, 1, theme.PAPER, 0.0)
         for name in panels.keys() - self.plan.panels.keys() - self._warned:
             self._warned.add(name)
             logging.warning(
@@ -136,7 +137,7 @@ class Layout:
     def blank(self) -> np.ndarray:
         """A picture of nothing, uint8 `[H, W, 3]`, to stand between episodes."""
         picture = np.empty((*self.size, 3), np.uint8)
-        picture[:] = TRACK
+        picture[:] = theme.TRACK
         return picture
 
     def _put(
@@ -160,13 +161,13 @@ class Layout:
         self._canvas.rect(box.left, box.top, box.left + box.width, box.top + box.height, color)
 
     def _draw_base(self) -> None:
-        self._base[:] = TRACK
+        self._base[:] = theme.TRACK
         canvas = Canvas(self._base)
         boxes = [self.plan.facts, *self.plan.panels.values()]
         for box in boxes + ([self.plan.frame] if self.plan.frame else []):
-            canvas.rect(box.left, box.top, box.left + box.width, box.top + box.height, PAPER)
+            canvas.rect(box.left, box.top, box.left + box.width, box.top + box.height, theme.PAPER)
         for label, left, _ in self._columns():
-            canvas.text(left, self.plan.facts.top + 19, label, _LABEL_PIXELS, MUTED, "lb")
+            canvas.text(left, self.plan.facts.top + 19, label, _LABEL_PIXELS, theme.MUTED, "lb")
 
     def _columns(self) -> list[tuple[str, int, int]]:
         """`(label, left, width)` of each fact; places do not depend on what is written there."""
@@ -181,11 +182,11 @@ class Layout:
             if self._drawn.get(label) == text:
                 continue
             self._drawn[label] = text
-            self._canvas.rect(left, box.top + 22, left + width, box.top + box.height, PAPER)
+            self._canvas.rect(left, box.top + 22, left + width, box.top + box.height, theme.PAPER)
             size = _VALUE_PIXELS
             while size > _LABEL_PIXELS and text_width(text, size) > width - 6:
                 size -= 1
-            self._canvas.text(left, box.top + 41, text, size, INK, "lb")
+            self._canvas.text(left, box.top + 41, text, size, theme.INK, "lb")
 
 
 def border_color(frame: np.ndarray) -> Color:
@@ -197,7 +198,7 @@ def border_color(frame: np.ndarray) -> Color:
     corner = frame[0, 0]
     if (frame[[0, -1]] == corner).all():
         return int(corner[0]), int(corner[1]), int(corner[2])
-    return PAPER
+    return theme.PAPER
 
 
 def make_plan(frame: Size | None, panels: Mapping[str, Size]) -> Plan:

@@ -63,7 +63,11 @@ class VideoWriter(Recording):
     def _encode(self, stream: VideoStream, frame: np.ndarray) -> None:
         # OpenCV's conversion, to BT.601 in the range of films, takes a tenth of swscale's time.
         planes = np.asarray(cv2.cvtColor(even(frame), cv2.COLOR_RGB2YUV_I420), np.uint8)
-        yuv = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        # Rows of very small pictures are shorter than libav lays them out.
+        wrap = (
+            av.VideoFrame.from_numpy_buffer if planes.shape[1] >= 64 else av.VideoFrame.from_ndarray
+        )
+        yuv = wrap(planes, format="yuv420p")
         yuv.colorspace = Colorspace.ITU601
         yuv.color_range = ColorRange.MPEG
         yuv.pts = self._encoded

@@ -77,6 +77,7 @@ class SummaryContext:
         writers: the nested writers; the innermost gets the summaries, `None` gets none.
         scalar_sinks: get every scalar beside the writer.
         rendering: whether `alf.summary.render` draws panels.
+        theme: the colours of panels, `"light"` or `"dark"`.
         recording: derived from the fields above by `refresh`; summaries look at this alone, since
             they are called in the hot path and mostly have nothing to do.
     """
@@ -88,6 +89,7 @@ class SummaryContext:
     writers: list[Writer | None] = field(default_factory=lambda: [None])
     scalar_sinks: list[ScalarSink] = field(default_factory=list)
     rendering: bool = False
+    theme: str = "light"
     recording: bool = False
 
     def refresh(self) -> None:

@@ -183,14 +183,16 @@ def play(  # noqa: PLR0913 - each is a choice of the user's, named after its fla
         results = _play_batch(env, policy, num_episodes, seed)
     else:
         draws = bool(sinks) and show_panels and render.is_rendering_enabled()
-        panels = _auto_panels(env, report) if draws else None
+        settings = PanelSettings()
+        panels = _auto_panels(env, settings, report) if draws else None
         one_by_one = _Player(
             env, policy, sinks, last_step_repeats, append_blank_frames, report, panels, show_panels
         )
-        if selective is None:
-            results = one_by_one.play(num_episodes, seed)
-        else:
-            results = one_by_one.play_selected(num_episodes, seed, selective)
+        with render.themed(settings.theme):
+            if selective is None:
+                results = one_by_one.play(num_episodes, seed)
+            else:
+                results = one_by_one.play_selected(num_episodes, seed, selective)
     seconds = time.perf_counter() - started
     steps = sum(result.length for result in results)
     code = "snapshot" if os.environ.get("ALF_SNAPSHOT") else "current"
@@ -290,9 +292,9 @@ class _Player:
         self.report(f"episode   {moment.episode + 1:>{width}}: {moment.result}")
 
 
-def _auto_panels(env: AlfEnvironment, report: Report) -> AutoPanels:
+def _auto_panels(env: AlfEnvironment, settings: PanelSettings, report: Report) -> AutoPanels:
     """Draws what a policy does not draw itself."""
-    return AutoPanels(env.action_spec(), env.observation_spec(), PanelSettings(), report)
+    return AutoPanels(env.action_spec(), env.observation_spec(), settings, report)
 
 
 def _play_batch(

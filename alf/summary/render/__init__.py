@@ -20,6 +20,7 @@ from alf.summary.render.pictures import render_image
 from alf.summary.render.scatter import render_scatter
 from alf.summary.render.series import render_time_series
 from alf.summary.render.text_panel import render_text
+from alf.summary.render.theme import checked_theme
 
 __all__ = [
     "Image",
@@ -39,6 +40,8 @@ __all__ = [
     "render_text",
     "render_time_series",
     "rendering",
+    "set_theme",
+    "themed",
 ]
 
 
@@ -56,3 +59,23 @@ def rendering(flag: bool = True) -> Generator[None]:
         yield
     finally:
         CONTEXT.rendering = before
+
+
+def set_theme(name: str) -> None:
+    """Draw all panels from now on in the colours of a theme, `"light"` (the default) or `"dark"`.
+
+    Raises:
+        RenderError: there is no such theme.
+    """
+    CONTEXT.theme = checked_theme(name)
+
+
+@contextmanager
+def themed(name: str) -> Generator[None]:
+    """Like `set_theme`, for the block alone."""
+    before = CONTEXT.theme
+    set_theme(name)
+    try:
+        yield
+    finally:
+        CONTEXT.theme = before

@@ -156,6 +156,7 @@ class _Style:
     size: Size
     x_ticks: tuple[str, ...] | None
     annotate_format: str
+    theme: str
 
     def labels(self, count: int, start: int = 0) -> tuple[str, ...]:
         """One text for each of `count` choices or numbers."""
@@ -166,7 +167,7 @@ class _Style:
 
 def _style(size: Size, x_ticks: Sequence[Any] | None, annotate_format: str) -> _Style:
     texts = None if x_ticks is None else tuple(str(x) for x in x_ticks)
-    return _Style(size, texts, annotate_format)
+    return _Style(size, texts, annotate_format, theme.present_theme())
 
 
 def _map(draw: Any, values: Any, spec: Any) -> Any:
@@ -200,8 +201,8 @@ def _draw_taken(title: str, values: NDArray, spec: Any, style: _Style) -> Image:
         )
     choices = tuple(taken.tolist())
     if style.size.width * style.size.height > _LARGEST_KEPT:
-        return Image(_taken_pixels.__wrapped__(title, choices, bounds, style), title)
-    return Image(_taken_pixels(title, choices, bounds, style).copy(), title)
+        return Image.owning(_taken_pixels.__wrapped__(title, choices, bounds, style), title)
+    return Image.owning(_taken_pixels(title, choices, bounds, style).copy(), title)
 
 
 @functools.lru_cache(maxsize=64)
@@ -273,7 +274,7 @@ def _draw_cells(
                 radius = min(box[2] - box[0], box[3] - box[1]) * 0.18
                 middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
                 panel.canvas.dot(*middle, radius, theme.CHOSEN)
-    return Image(panel.canvas.pixels, title)
+    return Image.owning(panel.canvas.pixels, title)
 
 
 # Continuous actions -------------------------------------------------------------------------------
@@ -362,7 +363,7 @@ def _draw_density(title: str, curves: Density, ends: _Ends, style: _Style) -> Im
         x = min(max(mode, panel.plot.left + half), panel.plot.right - half)
         y = panel.plot.top + sheet.head - 0.4 * em
         panel.canvas.text(x, y, text, em, theme.INK, "mb")
-    return Image(panel.canvas.pixels, title)
+    return Image.owning(panel.canvas.pixels, title)
 
 
 def _draw_density_rows(title: str, curves: Density, ends: _Ends, style: _Style) -> Image:
@@ -393,7 +394,7 @@ def _draw_density_rows(title: str, curves: Density, ends: _Ends, style: _Style) 
         mode = float(panel.x_pixels(curves.mode[i]))
         mode = min(max(mode, left + hair), right - hair)
         panel.canvas.rect(mode - hair, top, mode + hair, bottom, theme.CHOSEN)
-    return Image(panel.canvas.pixels, title)
+    return Image.owning(panel.canvas.pixels, title)
 
 
 def _draw_hill(panel: Panel, curves: Density, index: int, bottom: float, top: float) -> None:

@@ -15,6 +15,9 @@ from alf.errors import RenderError
 _LARGEST = 1e300
 """Values beyond are drawn at this one, so that the span of a range stays finite."""
 
+_SMALLEST = 1e-290
+"""Values nearer to 0 than this are drawn as 0: there are not enough numbers for ticks between."""
+
 _FLAT = 1e-12
 """A range narrower than this part of its own size is noise of rounding, and drawn as one value."""
 
@@ -97,8 +100,8 @@ def value_range(
         low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     low, high = max(low, -_LARGEST), min(high, _LARGEST)
     size = max(abs(low), abs(high))
-    if high - low <= size * _FLAT:
-        half = 0.5 * size or 0.5
+    if high - low <= max(size * _FLAT, _SMALLEST):
+        half = 0.5 * size if size > _SMALLEST else 0.5
         low, high = low - half, high + half
     return low, high
 

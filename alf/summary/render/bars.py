@@ -136,7 +136,7 @@ class BarChart:
             sheet = replace(sheet, y=replace(sheet.y, ticks=(), labels=()))
         panel = open_panel(sheet)
         self._draw_bars(panel, note)
-        return Image(panel.canvas.pixels, name)
+        return Image.owning(panel.canvas.pixels, name)
 
     def _keep_digits(self, size: float) -> None:
         """Change a number format that shows nothing but zeros on an axis up to `size`."""

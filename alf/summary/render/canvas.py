@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from alf.summary.render import theme
 from alf.summary.render.text import Stamp, stamp
-from alf.summary.render.theme import PAPER, Color
+from alf.summary.render.theme import Color
 
 _SHIFT = 6
 _SCALE = 1 << _SHIFT
@@ -36,10 +37,10 @@ class Canvas:
         self.pixels = pixels
 
     @classmethod
-    def blank(cls, width: int, height: int, color: Color = PAPER) -> Canvas:
-        """A new canvas of one colour."""
+    def blank(cls, width: int, height: int, color: Color | None = None) -> Canvas:
+        """A new canvas of one colour, by default the theme's paper."""
         pixels = np.empty((height, width, 3), np.uint8)
-        pixels[:] = color
+        pixels[:] = theme.PAPER if color is None else color
         return cls(pixels)
 
     @property

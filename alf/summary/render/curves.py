@@ -73,7 +73,7 @@ def render_curve(
     positions = panel.x_pixels(np.linspace(x_low, x_high, count))
     for i, curve in enumerate(curves):
         draw_curve(panel, positions, panel.y_pixels(np.where(np.isfinite(curve), curve, np.nan)), i)
-    return Image(panel.canvas.pixels, sheet.name)
+    return Image.owning(panel.canvas.pixels, sheet.name)
 
 
 def draw_curve(panel: Panel, x: NDArray[np.float64], y: NDArray[np.float64], index: int) -> None:
@@ -191,6 +191,24 @@ def render_3d_curve(
     axes.tick_params(labelsize=theme.SMALLEST_SIZE, pad=-4)
     if legends:
         axes.legend(fontsize=theme.SMALLEST_SIZE, loc="upper left", frameon=False)
+    _paint_figure(figure, axes)
     drawn = Image.from_pyplot_fig(figure, resolution).resize(plot.height, plot.width)
     panel.canvas.picture(plot.left, plot.top, drawn.data)
-    return Image(panel.canvas.pixels, panel.sheet.name)
+    return Image.owning(panel.canvas.pixels, panel.sheet.name)
+
+
+def _paint_figure(figure: Any, axes: Any) -> None:
+    """Give a matplotlib figure in space the colours of the theme."""
+    paper, ink, grid = (
+        tuple(part / 255 for part in color) for color in (theme.PAPER, theme.MUTED, theme.GRID)
+    )
+    figure.set_facecolor(paper)
+    axes.set_facecolor(paper)
+    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+        axis.set_pane_color(paper)
+        axis.line.set_color(ink)
+        axis.label.set_color(ink)
+        axis.set_tick_params(colors=ink, grid_color=grid)
+    legend = axes.get_legend()
+    for text in legend.get_texts() if legend is not None else ():
+        text.set_color(ink)

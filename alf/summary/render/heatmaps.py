@@ -91,7 +91,7 @@ def render_heatmap(
     draw_cells(panel, fractions, cmap)
     if annotate_format:
         _annotate_cells(panel, values, colorize(fractions, cmap), annotate_format)
-    return Image(panel.canvas.pixels, sheet.name)
+    return Image.owning(panel.canvas.pixels, sheet.name)
 
 
 def _color_range(
@@ -229,7 +229,7 @@ def render_contour(
     panel = open_panel(sheet)
     fractions = np.clip((values - low) / (high - low), 0, 1)
     _draw_contour(panel, fractions if flip_y_axis else fractions[::-1], cmap)
-    return Image(panel.canvas.pixels, sheet.name)
+    return Image.owning(panel.canvas.pixels, sheet.name)
 
 
 def _position_axis(count: int, positions: Sequence[float] | None, title: str | None) -> Axis:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from alf.errors import RenderError
 from alf.nest import flatten
 from alf.summary.arrays import to_numpy
-from alf.summary.render.theme import PAPER
+from alf.summary.render import theme
+
+_WHITE = (255, 255, 255)
 
 
 class Image:
@@ -31,6 +33,19 @@ class Image:
     def __init__(self, img: Any, name: str = ""):
         self._data = _to_rgb(to_numpy(img))
         self.name = name
+
+    @classmethod
+    def owning(cls, pixels: NDArray[np.uint8], name: str = "") -> Image:
+        """An image of pixels that nobody else will change, without a copy.
+
+        Args:
+            pixels: uint8 `[H, W, 3]`, contiguous.
+            name: name of the image.
+        """
+        image = cls.__new__(cls)
+        image._data = pixels
+        image.name = name
+        return image
 
     @property
     def data(self) -> NDArray[np.uint8]:
@@ -123,7 +138,7 @@ class Image:
     def stack_images(cls, images: Sequence[Image], horizontal: bool = True) -> Image:
         """Images side by side, or, with `horizontal=False`, one below the other.
 
-        The smaller ones keep their size and get white at the right or below.
+        The smaller ones keep their size and get paper at the right or below.
 
         Raises:
             RenderError: if `images` is empty.
@@ -134,7 +149,7 @@ class Image:
         across = max(image.shape[1 - along] for image in images)
         total = sum(image.shape[along] for image in images)
         sheet = np.empty((across, total, 3) if horizontal else (total, across, 3), np.uint8)
-        sheet[:] = PAPER
+        sheet[:] = theme.PAPER
         start = 0
         for image in images:
             height, width, _ = image.shape
@@ -158,5 +173,5 @@ def _to_rgb(pixels: NDArray) -> NDArray[np.uint8]:
         pixels = np.clip(np.nan_to_num(pixels, nan=0.0) * 255 + 0.5, 0, 255)
     if pixels.shape[2] == 4:
         coverage = pixels[..., 3:].astype(np.float64) / 255
-        pixels = pixels[..., :3] * coverage + np.asarray(PAPER) * (1 - coverage) + 0.5
+        pixels = pixels[..., :3] * coverage + np.asarray(_WHITE) * (1 - coverage) + 0.5
     return np.ascontiguousarray(pixels.astype(np.uint8))

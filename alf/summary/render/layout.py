@@ -166,12 +166,13 @@ class Panel:
 
 def open_panel(sheet: Sheet) -> Panel:
     """A fresh panel with the fixed part drawn."""
-    pixels, plot = _fixed_part(sheet)
+    pixels, plot = _fixed_part(sheet, theme.present_theme())
     return Panel(sheet, Canvas(pixels.copy()), plot)
 
 
 @functools.lru_cache(maxsize=64)
-def _fixed_part(sheet: Sheet) -> tuple[NDArray[np.uint8], Box]:
+def _fixed_part(sheet: Sheet, _theme: str) -> tuple[NDArray[np.uint8], Box]:
+    """The pixels before there are data, and the place of these; kept for each sheet and theme."""
     canvas = Canvas.blank(sheet.size.width, sheet.size.height)
     layout = _Layout(sheet, canvas)
     for detail in (2, 1, 0):

@@ -76,7 +76,7 @@ def render_meters(
     panel = open_panel(sheet)
     if len(values):
         _draw_rows(panel, values, (lows, highs), marked, annotate_format)
-    return Image(panel.canvas.pixels, sheet.name)
+    return Image.owning(panel.canvas.pixels, sheet.name)
 
 
 def _ranges(

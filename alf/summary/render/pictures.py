@@ -85,7 +85,7 @@ def render_image(
         fractions = np.clip((weights - ends[0]) / (ends[1] - ends[0]), 0, 1)
         shown = [_covered(frame, fractions, strength, cmap) for frame in shown]
     _put(panel, shown, columns)
-    return Image(panel.canvas.pixels, sheet.name)
+    return Image.owning(panel.canvas.pixels, sheet.name)
 
 
 def as_frames(name: str, image: NDArray) -> NDArray[np.uint8]:

@@ -83,7 +83,7 @@ def render_scatter(
     radius = max(1.0, 0.5 * point_size * sheet.size.unit)
     for px, py, kind in zip(x.tolist(), y.tolist(), kinds[shown].tolist(), strict=True):
         panel.canvas.dot(px, py, radius, theme.series_color(kind))
-    return Image(panel.canvas.pixels, sheet.name)
+    return Image.owning(panel.canvas.pixels, sheet.name)
 
 
 def _groups(name: str, groups: Any, points: NDArray[np.float64]) -> NDArray[np.int64]:

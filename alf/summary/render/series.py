@@ -95,7 +95,7 @@ def render_time_series(
             panel.canvas.dot(float(x[-1]), float(y[-1]), radius, theme.series_color(i))
     if single and series.size:
         panel.write_note(formatted(float(series[0, -1]), annotate_format))
-    return Image(panel.canvas.pixels, sheet.name)
+    return Image.owning(panel.canvas.pixels, sheet.name)
 
 
 def _when(name: str, steps: Any, count: int) -> NDArray[np.float64]:

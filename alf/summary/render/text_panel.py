@@ -64,4 +64,4 @@ def render_text(
     for i, line in enumerate(lines):
         text = elided(line, em, plot.width)
         panel.canvas.text(plot.left, plot.top + (i + 0.5) * row, text, em, theme.INK, "lm")
-    return Image(panel.canvas.pixels, panel.sheet.name)
+    return Image.owning(panel.canvas.pixels, panel.sheet.name)

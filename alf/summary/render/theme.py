@@ -1,29 +1,120 @@
-"""Colours, type sizes and distances of every panel. Sizes are in points: 72 to an inch."""
+"""Colours, type sizes and distances of every panel. Sizes are in points: 72 to an inch.
+
+Colours are those of the present theme, light or dark: `theme.PAPER` is looked up each time, so ask
+for it where something is drawn, and do not import it by name.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alf.errors import RenderError
+from alf.summary.context import CONTEXT
 
 Color = tuple[int, int, int]
 """Red, green and blue in [0, 255]."""
 
-PAPER: Color = (255, 255, 255)
-INK: Color = (32, 38, 50)
-MUTED: Color = (108, 116, 130)
-GRID: Color = (231, 234, 239)
-AXIS: Color = (150, 157, 168)
-TRACK: Color = (240, 242, 246)
 
-SERIES: tuple[Color, ...] = (
-    (58, 110, 181),
-    (221, 120, 50),
-    (62, 152, 112),
-    (196, 70, 76),
-    (125, 97, 175),
-    (139, 107, 80),
-    (210, 118, 163),
-    (120, 130, 144),
-    (160, 156, 56),
-    (60, 163, 180),
+@dataclass(frozen=True)
+class Palette:
+    """The colours of one theme.
+
+    Attributes:
+        paper: what is drawn on.
+        ink: titles and numbers.
+        muted: labels.
+        grid: lines behind data.
+        axis: the line along an axis.
+        track: the range in which a bar can be; also what lies between panels.
+        series: of one series each.
+    """
+
+    paper: Color
+    ink: Color
+    muted: Color
+    grid: Color
+    axis: Color
+    track: Color
+    series: tuple[Color, ...]
+
+
+LIGHT = Palette(
+    paper=(255, 255, 255),
+    ink=(32, 38, 50),
+    muted=(108, 116, 130),
+    grid=(231, 234, 239),
+    axis=(150, 157, 168),
+    track=(240, 242, 246),
+    series=(
+        (58, 110, 181),
+        (221, 120, 50),
+        (62, 152, 112),
+        (196, 70, 76),
+        (125, 97, 175),
+        (139, 107, 80),
+        (210, 118, 163),
+        (120, 130, 144),
+        (160, 156, 56),
+        (60, 163, 180),
+    ),
 )
-CHOSEN: Color = SERIES[1]
-"""What stands out: the action taken, the mode of a distribution."""
+DARK = Palette(
+    paper=(27, 30, 37),
+    ink=(229, 232, 238),
+    muted=(154, 162, 176),
+    grid=(48, 53, 63),
+    axis=(104, 112, 126),
+    track=(41, 45, 54),
+    series=(
+        (98, 154, 230),
+        (240, 150, 78),
+        (92, 190, 146),
+        (232, 108, 112),
+        (166, 140, 218),
+        (186, 150, 120),
+        (230, 146, 188),
+        (160, 170, 184),
+        (202, 198, 92),
+        (92, 198, 214),
+    ),
+)
+_PALETTES = {"light": LIGHT, "dark": DARK}
+_COLORS = {name.upper(): name for name in ("paper", "ink", "muted", "grid", "axis", "track")}
+
+if TYPE_CHECKING:
+    PAPER: Color
+    INK: Color
+    MUTED: Color
+    GRID: Color
+    AXIS: Color
+    TRACK: Color
+    CHOSEN: Color
+    """What stands out: the action taken, the mode of a distribution."""
+
+
+def __getattr__(name: str) -> Color:
+    """The colours of the present theme, as attributes of this module."""
+    if name in _COLORS:
+        return getattr(_PALETTES[CONTEXT.theme], _COLORS[name])
+    if name == "CHOSEN":
+        return series_color(1)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def checked_theme(name: str) -> str:
+    """The name of a theme.
+
+    Raises:
+        RenderError: there is no such theme.
+    """
+    if name not in _PALETTES:
+        raise RenderError(f"There is no theme {name!r}; there are {', '.join(_PALETTES)}.")
+    return name
+
+
+def present_theme() -> str:
+    """The name of the present theme."""
+    return CONTEXT.theme
+
 
 FONT_SIZE = 7.0
 SCOPE_SIZE = 5.5
@@ -42,10 +133,12 @@ FIGSIZE = (2.0, 2.0)
 
 def series_color(index: int) -> Color:
     """The colour of the series `index`; always the same, and repeating after ten."""
-    return SERIES[index % len(SERIES)]
+    series = _PALETTES[CONTEXT.theme].series
+    return series[index % len(series)]
 
 
 def tint(color: Color, strength: float) -> Color:
     """`color` thinned on paper: 0 is paper, 1 is the colour."""
-    red, green, blue = (round(p + (c - p) * strength) for p, c in zip(PAPER, color, strict=True))
+    paper = _PALETTES[CONTEXT.theme].paper
+    red, green, blue = (round(p + (c - p) * strength) for p, c in zip(paper, color, strict=True))
     return red, green, blue
