@@ -59,8 +59,9 @@ class Background:
 
     def _take(self) -> np.ndarray:
         """The memory of the oldest picture, when it is worked on."""
-        future, buffer = self._pending.popleft()
-        self._failed = True
+        # First waits and changes nothing: Ctrl-C here is no failure of the work.
+        future, buffer = self._pending[0]
+        self._failed = future.exception() is not None
+        self._pending.popleft()
         future.result()
-        self._failed = False
         return buffer

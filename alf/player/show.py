@@ -9,9 +9,11 @@ from alf.player.episodes import Moment
 from alf.player.layout import Layout
 from alf.player.results import TERMINATED, EpisodeResult
 from alf.player.sinks import Sink, StopPlaying
+from alf.player.stopping import uninterrupted
+from alf.player.window import Window
 from alf.summary.render.image import Image
 
-FACTS: tuple[str, ...] = ("episode", "step", "reward", "return", "end")
+FACTS: tuple[str, ...] = ("episode", "step", "reward", "return", "status")
 
 
 def show(
@@ -48,13 +50,17 @@ def show(
                     on_result(moment)
             if sinks:
                 panels = all_panels(moment, auto_panels)
-                layout = layout or make_layout(moment, panels)
+                if layout is None:
+                    layout = make_layout(moment, panels)
+                    _tell_places(sinks, layout)
                 frame = layout.compose(moment.frame, panels, facts(moment))
-                for sink in sinks:
-                    sink.write(frame, moment)
-                _write(sinks, frame, repeats)
+                _write(sinks, frame, moment)
+                for _ in range(repeats):
+                    _write(sinks, frame)
                 if moment.result is not None and append_blank_frames:
-                    _write(sinks, layout.blank(), append_blank_frames)
+                    blank = layout.blank()
+                    for _ in range(append_blank_frames):
+                        _write(sinks, blank)
     except StopPlaying:
         pass
     return results
@@ -82,17 +88,24 @@ def make_layout(moment: Moment, panels: Mapping[str, Image] | None = None) -> La
 
 
 def facts(moment: Moment) -> dict[str, str]:
-    """What the line of facts says of a moment."""
-    end = ""
-    if moment.result is not None:
-        end = "ended" if moment.result.ended == TERMINATED else "time limit"
+    """What the line of facts says of a moment.
+
+    `status` labels the first and the last frame of an episode, and is empty in between.
+    """
     return {
         "episode": f"{moment.episode + 1} / {moment.num_episodes}",
         "step": str(moment.step),
         "reward": number(moment.reward) if moment.step else "",
         "return": number(moment.ret),
-        "end": end,
+        "status": status(moment),
     }
+
+
+def status(moment: Moment) -> str:
+    """`start` at what `reset` gave, `ended` or `time limit` at the last frame, else nothing."""
+    if moment.result is not None:
+        return "ended" if moment.result.ended == TERMINATED else "time limit"
+    return "" if moment.step else "start"
 
 
 def number(value: float) -> str:
@@ -103,7 +116,22 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if size >= 1000 else f"{value:.2f}"
 
 
-def _write(sinks: Sequence[Sink], frame: np.ndarray, times: int) -> None:
-    for _ in range(times):
+def _tell_places(sinks: Sequence[Sink], layout: Layout) -> None:
+    """Lets windows know where panels are, so that they can be hidden there."""
+    for sink in sinks:
+        if isinstance(sink, Window):
+            sink.arrange(layout.plan)
+
+
+def _write(sinks: Sequence[Sink], frame: np.ndarray, moment: Moment | None = None) -> None:
+    """Gives a frame to all recordings, or to none of them, and then to the windows.
+
+    A window waits for the person who watches, and Ctrl-C has to reach it then.
+    """
+    with uninterrupted():
         for sink in sinks:
-            sink.write(frame)
+            if not isinstance(sink, Window):
+                sink.write(frame, moment)
+    for sink in sinks:
+        if isinstance(sink, Window):
+            sink.write(frame, moment)

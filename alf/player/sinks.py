@@ -18,7 +18,7 @@ from alf.player.gif import GifWriter
 from alf.player.html.writer import HtmlWriter
 from alf.player.numbers import NumbersWriter
 from alf.player.pictures import PictureFolder
-from alf.player.stopping import StopPlaying
+from alf.player.stopping import StopPlaying, uninterrupted
 from alf.player.video import VideoWriter
 from alf.player.window import Window
 
@@ -159,7 +159,9 @@ def describe_run(sinks: Sequence[Sink], header: Mapping[str, str]) -> None:
 
 
 def _finish(sink: Sink, report: Callable[[str], None]) -> None:
-    line = sink.close()
+    # A second Ctrl-C, out of impatience, shall not leave half a file.
+    with uninterrupted():
+        line = sink.close()
     if line:
         report(line)
 

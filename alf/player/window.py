@@ -1,4 +1,4 @@
-"""A window that shows a play, with keys to pause, step and change the speed.
+"""A window that shows a play, with keys to pause, step, look back, hurry, and hide panels.
 
 pygame is imported only when a window is opened: recording needs neither it nor a display.
 """
@@ -6,25 +6,22 @@ pygame is imported only when a window is opened: recording needs neither it nor 
 import os
 import sys
 import time
-from dataclasses import dataclass
+from collections import deque
 from typing import Any
 
 import numpy as np
 
 from alf.errors import RenderError
+from alf.player.controls import Controls
 from alf.player.episodes import Moment
+from alf.player.layout import Plan
+from alf.player.screen import Screen
 from alf.player.stopping import StopPlaying
 
-HELP = (
-    ("space", "pause, go on"),
-    ("right arrow", "one step"),
-    ("+  -", "faster, slower"),
-    ("?", "this help"),
-    ("q  Esc", "quit"),
-)
-_MIN_SPEED, _MAX_SPEED = 1 / 16, 64.0
 # While paused, how often a closed window or a key is looked for, in seconds.
 _POLL_S = 0.02
+# Frames that can be looked back at: as many as fit into this memory, and no more than these.
+_KEPT_BYTES, _MOST_KEPT = 96_000_000, 600
 
 
 def has_display() -> bool:
@@ -32,40 +29,6 @@ def has_display() -> bool:
     if sys.platform in ("win32", "darwin") or os.environ.get("SDL_VIDEODRIVER"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-@dataclass
-class Controls:
-    """What the keys have set; knows nothing of the window.
-
-    Attributes:
-        paused: no step is taken.
-        single: one step is taken although paused.
-        speed: factor on the frame rate, between 1/16 and 64.
-        help: the help is shown.
-        quit: the watcher has seen enough.
-    """
-
-    paused: bool = False
-    single: bool = False
-    speed: float = 1.0
-    help: bool = False
-    quit: bool = False
-
-    def press(self, key: str) -> None:
-        """Follows a key, by pygame's name of it or the character that it types."""
-        if key == "space":
-            self.paused = not self.paused
-        elif key == "right":
-            self.paused, self.single = True, True
-        elif key in ("+", "="):
-            self.speed = min(self.speed * 2, _MAX_SPEED)
-        elif key == "-":
-            self.speed = max(self.speed / 2, _MIN_SPEED)
-        elif key in ("?", "h"):
-            self.help = not self.help
-        elif key in ("q", "escape"):
-            self.quit = True
 
 
 class Window:
@@ -93,8 +56,15 @@ class Window:
         self.controls = Controls()
         self.interval = 1 / fps if sleep_time_per_step is None else sleep_time_per_step
         self._title = title
-        self._screen: Any = None
+        self._surface: Any = None
+        self._screen = Screen()
+        self._frames: deque[np.ndarray] = deque()
         self._due = 0.0
+
+    def arrange(self, plan: Plan) -> None:
+        """Takes in where panels stand in the frames that come, so that they can be hidden."""
+        self._screen = Screen(plan)
+        self.controls.panels = tuple(plan.panels)
 
     def write(self, frame: np.ndarray, moment: Moment | None = None) -> None:
         """Shows a frame; uint8 `[H, W, 3]`, RGB. Returns when the next one is due.
@@ -103,92 +73,85 @@ class Window:
             StopPlaying: q or Esc was pressed, or the window was closed.
             RenderError: the display refuses a window.
         """
-        if self._screen is None:
-            self._screen = self._open(frame)
-        self._show(frame)
-        self._wait(frame)
+        if self._surface is None:
+            self._surface = self._open(frame)
+        self._keep(frame)
+        self.controls.took_step()
+        self._show()
+        self._wait()
 
     def close(self) -> str:
         """Closes the window."""
-        if self._screen is not None:
+        if self._surface is not None:
             self._pygame.display.quit()
-            self._screen = None
+            self._surface = None
+        self._frames.clear()
         return ""
 
     def _open(self, frame: np.ndarray) -> Any:
         pygame = self._pygame
         try:
             pygame.display.init()
-            screen = pygame.display.set_mode((frame.shape[1], frame.shape[0]), pygame.RESIZABLE)
+            surface = pygame.display.set_mode((frame.shape[1], frame.shape[0]), pygame.RESIZABLE)
         except pygame.error as error:
             raise RenderError(
                 f"The display refuses a window: {error}. Record instead: --record_file play.mp4"
             ) from error
         pygame.display.set_caption(f"{self._title}  -  ? for keys")
-        return screen
+        # A key that is held goes on: through the steps one by one, or back.
+        pygame.key.set_repeat(350, 40)
+        return surface
 
-    def _show(self, frame: np.ndarray) -> None:
+    def _keep(self, frame: np.ndarray) -> None:
+        """Copies the frame, as its memory is drawn on again; into that of the oldest one."""
+        most = max(min(_KEPT_BYTES // max(frame.nbytes, 1), _MOST_KEPT), 1)
+        copy = self._frames.popleft() if len(self._frames) >= most else np.empty_like(frame)
+        np.copyto(copy, frame)
+        self._frames.append(copy)
+        self.controls.kept = len(self._frames) - 1
+
+    def _show(self) -> None:
         pygame = self._pygame
-        size = (frame.shape[1], frame.shape[0])
-        picture = pygame.image.frombuffer(np.ascontiguousarray(frame), size, "RGB")
-        available = self._screen.get_size()
-        if available != size:
-            scale = min(available[0] / size[0], available[1] / size[1])
-            fitted = (max(int(size[0] * scale), 1), max(int(size[1] * scale), 1))
-            picture = pygame.transform.smoothscale(picture, fitted)
-        self._screen.fill((255, 255, 255))
-        self._screen.blit(
-            picture,
-            ((available[0] - picture.get_width()) // 2, (available[1] - picture.get_height()) // 2),
-        )
-        if self.controls.help:
-            self._draw_help()
+        frame = self._frames[-1 - self.controls.back]
+        width, height = self._surface.get_size()
+        picture = self._screen.draw(frame, self.controls, (height, width))
+        shown = pygame.image.frombuffer(picture, (width, height), "RGB")
+        self._surface.blit(shown, (0, 0))
         pygame.display.flip()
 
-    def _draw_help(self) -> None:
-        # Here and not at the top: whoever only records needs no panel drawing for it.
-        from alf.summary.render.canvas import Canvas
-        from alf.summary.render.theme import INK, PAPER
-
-        lines = [*HELP, ("speed", f"x{self.controls.speed:g}")]
-        card = Canvas.blank(280, 26 * len(lines) + 16, INK)
-        for i, (key, meaning) in enumerate(lines):
-            card.text(16, 29 + 26 * i, key, 14, PAPER, bold=True)
-            card.text(132, 29 + 26 * i, meaning, 14, PAPER)
-        picture = self._pygame.image.frombuffer(card.pixels, (card.width, card.height), "RGB")
-        picture.set_alpha(235)
-        self._screen.blit(picture, (12, 12))
-
-    def _listen(self, frame: np.ndarray) -> None:
+    def _listen(self) -> None:
+        """Follows the keys that were pressed; draws again where they change what is seen."""
         pygame = self._pygame
         changed = False
         for event in pygame.event.get():
             if event.type == pygame.QUIT:
                 self.controls.quit = True
             elif event.type == pygame.KEYDOWN:
-                self.controls.press(
-                    event.unicode
-                    if event.unicode in "+-=?" and event.unicode
-                    else pygame.key.name(event.key)
-                )
+                typed = event.unicode and event.unicode in "+-=?123456789"
+                key = event.unicode if typed else pygame.key.name(event.key)
+                shift = bool(getattr(event, "mod", 0) & pygame.KMOD_SHIFT)
+                self.controls.press(key, shift=shift)
                 changed = True
             elif event.type in (pygame.VIDEORESIZE, pygame.VIDEOEXPOSE):
                 changed = True
         if self.controls.quit:
             raise StopPlaying
         if changed:
-            self._show(frame)
+            self._show()
 
-    def _wait(self, frame: np.ndarray) -> None:
-        """Until the next frame is due; while paused, until a key says go on."""
-        self._due = max(self._due + self.interval / self.controls.speed, time.monotonic() - 0.1)
+    def _wait(self) -> None:
+        """Until the next frame is due; while paused, until a key asks for one."""
+        shown = time.monotonic()
+        # What was late by a little is caught up with; what was late by much is not.
+        self._due = max(self._due, shown - 0.1)
         while True:
-            self._listen(frame)
-            left = self._due - time.monotonic()
-            if self.controls.single:
-                self.controls.single = False
+            self._listen()
+            if self.controls.steps:
                 return
-            if not self.controls.paused and left <= 0:
+            due = self._due + self.interval / self.controls.speed
+            left = due - time.monotonic()
+            if self.controls.goes_on and left <= 0:
+                self._due = due
                 return
             time.sleep(_POLL_S if self.controls.paused else min(left, _POLL_S))
 

@@ -240,10 +240,10 @@ class TestOpenSinks:
         assert (tmp_path / "B.GIF").read_bytes()[:6] == b"GIF89a"
         assert (tmp_path / "new" / "frames" / "frame_000000.png").is_file()
 
-    @pytest.mark.parametrize("name", ["a.html", "a.avi", "frames.png", "dir.x/a.mkv"])
+    @pytest.mark.parametrize("name", ["a.avi", "frames.png", "dir.x/a.mkv"])
     def test_an_unknown_suffix_names_the_known_ones(self, tmp_path, name):
         """The message lists what can be given."""
-        with pytest.raises(UsageError, match=r"\.mp4, \.gif or \.npz .*, or a folder"):
+        with pytest.raises(UsageError, match=r"(?s)\.mp4, \.gif, \.html .*\.npz .* folder"):
             open_sinks([str(tmp_path / name)]).__enter__()
 
         assert list(tmp_path.iterdir()) == []

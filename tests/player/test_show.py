@@ -1,10 +1,13 @@
 """From moments to sinks: how many frames, which, and what happens at an episode's end."""
 
+import signal
+
 import av
 import numpy as np
 import pytest
 
-from alf.player.show import show
+from alf.bin import command
+from alf.player.show import FACTS, make_layout, show, status
 from alf.player.sinks import StopPlaying, open_sinks
 
 
@@ -72,3 +75,44 @@ def test_the_watcher_may_stop(painted_env, played, enough, finished):
     moments = played(painted_env([[2]]), 5, render=True)
 
     assert len(show(moments, [Collector(enough)])) == finished
+
+
+@pytest.mark.parametrize(("truncate", "end"), [(False, "ended"), (True, "time limit")])
+def test_first_and_last_frames_are_labelled(painted_env, played, truncate, end):
+    """The reset says start, the end how it ended, and nothing in between."""
+    moments = played(painted_env([[2, 3]], truncate=truncate), 2)
+
+    assert [status(moment) for moment in moments] == ["start", "", end, "start", "", "", end]
+
+
+def test_labels_are_seen(painted_env, played):
+    """In the picture itself: only the first and the last frame have letters at the status."""
+    sink = Collector()
+    show(played(painted_env([[3]]), 1, render=True), [sink])
+    plan = make_layout(next(played(painted_env([[3]]), 1, render=True))).plan
+    facts = plan.facts
+    column = min((facts.width - 20) // len(FACTS), 150)
+    left = facts.left + 14 + (len(FACTS) - 1) * column
+    words = [f[facts.top + 22 : facts.top + facts.height, left:] for f in sink.frames]
+
+    assert [bool((word < 100).any()) for word in words] == [True, False, False, True]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_frame_is_written_reaches_all_recordings_or_none(
+    painted_env, played, number
+):
+    """It arrives between two of them, and both hold the frame."""
+    second = Collector()
+
+    class First(Collector):
+        def write(self, frame, moment=None):
+            super().write(frame, moment)
+            if len(self.frames) == 3:
+                signal.raise_signal(number)
+
+    first = First()
+    with command.terminable(), pytest.raises(KeyboardInterrupt):
+        show(played(painted_env([[9]]), 1, render=True), [first, second])
+
+    assert len(first.frames) == len(second.frames) == 3
