@@ -135,10 +135,7 @@ def _let_siblings_be_imported(path: str) -> None:
     if original is not None and os.environ.get("ALF_SNAPSHOT"):
         return
     folder = Path(path).parent if original is None else original.parent
-    folders = [folder]
-    if (folder.parent / "snapshots.git").is_dir():
-        folders.append(folder.parent)  # the original is a captured copy; its modules lie above it
-    for entry in map(str, folders):
+    for entry in map(str, _with_captured_modules(folder)):
         if entry not in sys.path:
             sys.path.append(entry)
             current().added_paths.append(entry)
@@ -202,11 +199,20 @@ def _search_folders(own_file: str) -> list[Path]:
         if original is not None:
             captured = _captured_copies(own_folder, original.parent)
             # Played with its snapshot, a job must not see what the original folder holds today.
-            folders += captured if os.environ.get("ALF_SNAPSHOT") else [original.parent, *captured]
+            if not os.environ.get("ALF_SNAPSHOT"):
+                folders += _with_captured_modules(original.parent)
+            folders += captured
     else:
         folders.append(Path.cwd())
     path = os.environ.get("ALF_CONFIG_PATH", "")
     return folders + [Path(folder).expanduser() for folder in path.split(os.pathsep) if folder]
+
+
+def _with_captured_modules(folder: Path) -> list[Path]:
+    """The folder of a conf, and, where that is itself a captured copy, the one of its modules."""
+    if (folder.parent / "snapshots.git").is_dir():
+        return [folder, folder.parent]
+    return [folder]
 
 
 def _captured_copies(root_dir: Path, original: Path) -> list[Path]:
