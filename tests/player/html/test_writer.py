@@ -34,7 +34,7 @@ def films(path: Path) -> list[list[np.ndarray]]:
     read = []
     for kind, content in lines(path):
         if kind == "video":
-            with av.open(io.BytesIO(base64.b64decode(content))) as film:
+            with av.open(io.BytesIO(base64.b64decode(content)), "r") as film:
                 read.append([frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)])
     return read
 
