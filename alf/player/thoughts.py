@@ -170,13 +170,16 @@ def _lowest(values: torch.Tensor) -> torch.Tensor:
 
 
 def _entropy(distributions: Mapping[str, AnyDistribution]) -> float | None:
-    # Some families estimate it from draws, and looking must not change what is played.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        try:
-            each = [float(d.entropy().sum()) for d in distributions.values()]
-        except NotImplementedError:
-            return None
+    # Some families estimate it from draws, and looking must not change what is played. The generator
+    # itself is seeded: torch.manual_seed looks for devices of all kinds, for half a millisecond.
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(0)
+    try:
+        each = [float(d.entropy().sum()) for d in distributions.values()]
+    except NotImplementedError:
+        return None
+    finally:
+        torch.set_rng_state(before)
     return sum(each) if each else None
 
 

@@ -147,6 +147,8 @@ class Image:
             raise RenderError("stack_images needs at least one image, but the list is empty.")
         along = 1 if horizontal else 0
         across = max(image.shape[1 - along] for image in images)
+        if all(image.shape[1 - along] == across for image in images):
+            return cls.owning(np.concatenate([image.data for image in images], along))
         total = sum(image.shape[along] for image in images)
         sheet = np.empty((across, total, 3) if horizontal else (total, across, 3), np.uint8)
         sheet[:] = theme.PAPER
