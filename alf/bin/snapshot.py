@@ -6,6 +6,7 @@
     alf snapshot verify  --root_dir R              is everything as it was written?
     alf snapshot restore --root_dir R ID           put its code back to R/alf and beside it
     alf snapshot export  --root_dir R ID --to DIR  write it into a folder of your own
+    alf snapshot export  --root_dir R --store      let a run of a search stand alone
 
 An ID is a snapshot's id or its first digits, `ckpt-N` for the one that made that checkpoint, or
 `newest`; `diff` also takes `current`, the code that Python would import now. Each command takes
@@ -21,11 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alf.bin import command
-from alf.errors import AlfError
+from alf.errors import AlfError, UsageError
 from alf.snapshot.comparison import CURRENT, Change, Side, compare, current_side, stored_side
 from alf.snapshot.conf_text import conf_is_edited
 from alf.snapshot.lock import hold_root_dir, hold_store
 from alf.snapshot.proving import Proof, prove_checkpoints
+from alf.snapshot.sharing import export_store, stand_alone
 from alf.snapshot.store import Entry, Store, changes
 from alf.snapshot.taking import describe_left_out
 from alf.snapshot.verify import Report, verify
@@ -85,8 +87,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb("restore", _restore).add_argument("id", metavar="ID")
     export = verb("export", _export)
-    export.add_argument("id", metavar="ID")
-    export.add_argument("--to", required=True, metavar="DIR", help="an empty or new folder")
+    export.add_argument("id", nargs="?", metavar="ID", help="the newest if left out")
+    export.add_argument("--to", metavar="DIR", help="an empty or new folder")
+    export.add_argument(
+        "--store",
+        action="store_true",
+        help="write the whole store there, with all that a run of a search borrows; without --to, "
+        "copy what is borrowed into the job's own store, so that its folder can be moved",
+    )
     return parser
 
 
@@ -323,7 +331,11 @@ def _done(arguments: argparse.Namespace, store: Store, entry: Entry, replaced: l
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    """Write all files of a snapshot into an empty folder."""
+    """Write all files of a snapshot into an empty folder; with --store, the whole store."""
+    if arguments.store:
+        return _export_store(arguments)
+    if arguments.to is None:
+        raise UsageError("export needs --to DIR, an empty or new folder for the files")
     with Store(arguments.root_dir) as store:
         entry = store.resolve(arguments.id)
         count = export_files(store, entry, Path(arguments.to))
@@ -331,6 +343,22 @@ def _export(arguments: argparse.Namespace) -> int:
         _print_json({"id": entry.id, "to": arguments.to, "files": count})
     else:
         _console().print(_printable(f"Snapshot {entry.id}: {count} files in {arguments.to}."))
+    return 0
+
+
+def _export_store(arguments: argparse.Namespace) -> int:
+    if arguments.id is not None:
+        raise UsageError(f"export --store takes all snapshots: leave out {arguments.id}")
+    if arguments.to is None:
+        count = stand_alone(arguments.root_dir)
+        told = f"{_count(count, 'object')} copied; {arguments.root_dir} stands alone."
+    else:
+        count = export_store(arguments.root_dir, arguments.to)
+        told = f"{_count(count, 'object')} in {Path(arguments.to) / 'snapshots.git'}."
+    if arguments.json:
+        _print_json({"to": arguments.to or arguments.root_dir, "objects": count})
+    else:
+        _console().print(_printable(told))
     return 0
 
 

@@ -191,9 +191,30 @@ def test_export(job, capsys, tmp_path):
     assert "not an empty folder" in text
 
 
+def test_export_of_a_whole_store(job, capsys, tmp_path):
+    """All snapshots and tags, in a store that stock git finds sound; nothing is overwritten."""
+    root, ids, _ = job
+
+    code, result = run_json(capsys, "export", "--root_dir", root, "--store", "--to", tmp_path)
+
+    assert 0 == code
+    assert result["objects"] > 0
+    git = ["git", "-C", str(tmp_path / "snapshots.git")]
+    subprocess.run([*git, "fsck", "--strict"], check=True, capture_output=True)
+    _, rows = run_json(capsys, "list", "--root_dir", tmp_path)
+    assert ids == [row["id"] for row in rows]
+    assert 1 == run(capsys, "export", "--root_dir", root, "--store", "--to", tmp_path)[0]
+    assert (0, 0) == (
+        run(capsys, "export", "--root_dir", root, "--store")[0],
+        run_json(capsys, "export", "--root_dir", root, "--store")[1]["objects"],
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (["export", "--root_dir", "/nowhere"], 2, "--to DIR"),
+        (["export", "--root_dir", "/nowhere", "abc", "--store"], 2, "leave out abc"),
         (["list"], 2, "--root_dir"),
         (["list", "--root_dir", "/nowhere"], 1, "There are no snapshots"),
         (["fly", "--root_dir", "/nowhere"], 2, "invalid choice"),
