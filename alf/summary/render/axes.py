@@ -166,7 +166,7 @@ class GrowingRange:
         return rounded_range(low, high)
 
     def _grown(self, least: float, most: float) -> tuple[float, float]:
-        low, high = self.ends
+        old_low, old_high = low, high = self.ends
         if most > high:
             high = low + _step(low, most, 1)
         if least < low:
@@ -174,7 +174,11 @@ class GrowingRange:
         if self._symmetric:
             high = max(-low, high)
             return -high, high
-        return rounded_range(low, high)
+        low, high = rounded_range(low, high)
+        # An end that is small beside the other one is lost in rounding: one step further holds it.
+        step = _step(low, high, 5)
+        low = low if low <= min(old_low, least) else low - step
+        return low, high if high >= max(old_high, most) else high + step
 
 
 def _step(low: float, high: float, count: int) -> float:

@@ -178,6 +178,8 @@ def render_3d_curve(
     plot, resolution = panel.plot, panel.sheet.size.unit * 72
     figure = Figure(figsize=(plot.width / resolution, plot.height / resolution))
     axes: Any = figure.add_subplot(projection="3d")
+    figure.subplots_adjust(0.0, 0.0, 0.95, 1.0)
+    axes.set_box_aspect(None, zoom=0.92)
     for i, curve in enumerate(curves):
         color = tuple(c / 255 for c in theme.series_color(i))
         label = str(legends[i]) if legends and i < len(legends) else None
