@@ -268,7 +268,7 @@ class TestMistakes:
             (["--root_dir", "/nowhere/at all"], "check --root_dir"),
             (["--root_dir", "{empty}"], "alf train"),
             (["--root_dir", "{job}", "--checkpoint_step", "77"], "there are: 1, 2"),
-            (["--root_dir", "{job}", "--record_file", "a.html"], ".mp4, .gif"),
+            (["--root_dir", "{job}", "--record_file", "a.avi"], ".mp4, .gif"),
             (["--root_dir", "{job}", "--num_episodes", "0"], "num_episodes"),
             (["--root_dir", "{job}", "--num_episodes", "many"], "num_episodes"),
             (["--root_dir", "{job}", "--parallel_play", "2", "--render"], "parallel_play"),

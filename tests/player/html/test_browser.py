@@ -1,11 +1,15 @@
 """The page in a browser, opened from disk: what is seen belongs together, and everything works."""
 
+import html
 import math
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alf.player.html.join import join_pages
+from alf.player.html.writer import HtmlWriter
 
 KEYS = {"failure": "f", "blunder": "b", "lowest value": "v", "highest entropy": "e"}
 
@@ -317,6 +321,7 @@ class TestCompared:
         tab.page.evaluate("player.go(0)")
         tab.wait(0)
         tab.press(" ")
+        first = 0
         for _ in range(8):
             tab.page.wait_for_timeout(60)
             first, second = tab.page.evaluate(
@@ -370,10 +375,32 @@ class TestPlaces:
         tab.wait(20)
         assert tab.pixels() == (20, 0)
 
+    def test_ten_thousand_steps_open_at_once(self, tab, tmp_path):
+        """Within three seconds, and any of them is there soon."""
+        writer = HtmlWriter(tmp_path / "long.html", 50.0)
+        frame = np.zeros((32, 32, 3), np.uint8)
+        for step in range(10_001):
+            frame[:] = step % 200
+            row = {name: np.array([np.sin(step / 50)]) for name in ("reward", "return", "value")}
+            row |= {"step": np.array([step]), "seed": np.array([0])}
+            row |= {"ended": np.array([2.0 * (step == 10_000)]), "action/a": np.zeros(3)}
+            writer.add(frame, row)
+        writer.close()
+        began = time.perf_counter()
+        tab.open(tmp_path / "long.html")
+        took = time.perf_counter() - began
+        tab.page.evaluate("player.go(7777)")
+        tab.wait(7777)
+        shade = tab.page.evaluate(
+            """() => document.querySelector("canvas").getContext("2d")
+                .getImageData(16, 16, 1, 1).data[0]"""
+        )
+
+        assert took < 3
+        assert shade == pytest.approx(7777 % 200, abs=3)
+
     def test_a_frame_inside_another_page(self, tab, recorded, tmp_path):
         """As notebooks show it, where a page has no address of its own."""
-        import html
-
         outer = tmp_path / "notebook.html"
         outer.write_text(
             f'<iframe width="1200" height="800" srcdoc="{html.escape(recorded.read_text())}">'

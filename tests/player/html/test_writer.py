@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import av
+import gymnasium
 import numpy as np
 import pytest
 from hypothesis import given
@@ -309,9 +310,29 @@ class TestInterruptions:
 class TestCost:
     def test_memory_does_not_grow_with_the_episode(self, tmp_path):
         """Ten times the steps take as much memory, but for what an encoder's index needs."""
-        grown = [self._memory(tmp_path, steps) for steps in (1_000, 10_000)]
+        grown = [self._memory(tmp_path, steps) for steps in (500, 5_000)]
 
         assert grown[1] - grown[0] < 10
+
+    def test_twenty_episodes_of_a_pole_take_ten_megabytes(self, tmp_path):
+        """The page's own size, and a share of 20 episodes of 500 steps as they are filmed."""
+        writer = HtmlWriter(tmp_path / "pole.html", 50.0)
+        env = gymnasium.make("CartPole-v1", render_mode="rgb_array")
+        seen, _ = env.reset(seed=0)
+        for step in range(251):
+            picture = np.asarray(env.render(), np.uint8)
+            row = {"step": step, "seed": 0, "reward": 1.0, "return": step, "ended": step == 250}
+            row |= {"value": 3.0 * seen[2], "entropy": 0.5, "runner_up": 0, "lead": 0.3}
+            columns = {name: np.array([float(number)]) for name, number in row.items()}
+            columns |= {"observation/observation": seen, "probabilities": seen[:2]}
+            writer.add(picture, columns)
+            seen, *_ = env.step(int(seen[2] + seen[3] > 0))
+        env.close()
+        writer.close()
+        size = (tmp_path / "pole.html").stat().st_size
+
+        assert size < 300_000
+        assert size * 20 * 501 / 251 < 10e6
 
     @staticmethod
     def _memory(folder: Path, steps: int) -> float:

@@ -172,7 +172,7 @@ class Charts {
     const grid = { stroke: line, width: 1 };
     return {
       ...this.size(chart.isLast),
-      padding: [6, 12, chart.isLast ? 0 : 6, 0],
+      padding: [6, 22, chart.isLast ? 0 : 6, 0],
       legend: { show: false },
       cursor: {
         sync: { key: "steps", setSeries: false },
