@@ -191,6 +191,7 @@ def render_3d_curve(
         getattr(axes, f"set_{axis}lim")(*value_range(values, fixed))
         getattr(axes, f"set_{axis}label")(title or "", fontsize=theme.SCOPE_SIZE, labelpad=-10)
     axes.tick_params(labelsize=theme.SMALLEST_SIZE, pad=-4)
+    axes.locator_params(nbins=4)
     if legends:
         axes.legend(fontsize=theme.SMALLEST_SIZE, loc="upper left", frameon=False)
     _paint_figure(figure, axes)
