@@ -1,6 +1,6 @@
 """What a long recorded play takes in memory over a short one: all recordings at once.
 
-    python -m benchmarks.play_memory [--long 100000] [--short 1000] [--panels] [--root_dir JOB]
+    python -m benchmarks.play_memory [--long 100000] [--short 1000] [--panels]
 
 Plays one episode of each length by real `alf play` commands that record mp4, gif, html and npz,
 and reads the highest resident memory of each process until its end. The last line is JSON;
@@ -91,10 +91,9 @@ def main() -> int:
     parser.add_argument("--long", type=int, default=100_000)
     parser.add_argument("--limit_mb", type=float, default=50.0)
     parser.add_argument("--panels", action="store_true", help="with all panels, much slower")
-    parser.add_argument("--root_dir", type=Path, help="a job whose episodes end by the limit alone")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        job = arguments.root_dir or train(Path(folder))
+        job = train(Path(folder))
         short, long = (
             play(job, steps, Path(folder) / str(steps), panels=arguments.panels)
             for steps in (arguments.short, arguments.long)
