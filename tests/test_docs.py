@@ -37,6 +37,7 @@ NOT_RUN = {
 GIVEN_JOBS = {
     "docs/compare.md": ("job",),
     "docs/exact_env.md": ("job",),
+    "docs/html_player.md": ("job",),
     "docs/play.md": ("job", "ac_render"),
     "docs/snapshot.md": ("job",),
     "docs/train.md": ("job",),
