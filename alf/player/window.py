@@ -21,7 +21,7 @@ from alf.player.stopping import StopPlaying
 # While paused, how often a closed window or a key is looked for, in seconds.
 _POLL_S = 0.02
 # Frames that can be looked back at: as many as fit into this memory, and no more than these.
-_KEPT_BYTES, _MOST_KEPT = 96_000_000, 600
+_KEPT_BYTES, _MOST_KEPT = 192_000_000, 600
 
 
 def has_display() -> bool:
@@ -55,6 +55,7 @@ class Window:
         self._pygame = _import_pygame()
         self.controls = Controls()
         self.interval = 1 / fps if sleep_time_per_step is None else sleep_time_per_step
+        self._usual = 1 / fps
         self._title = title
         self._surface: Any = None
         self._screen = Screen()
@@ -139,6 +140,12 @@ class Window:
         if changed:
             self._show()
 
+    def _pause_s(self) -> float:
+        """Seconds between frames at the speed that is set."""
+        speed = self.controls.speed
+        # As fast as possible has no half; slower than that is slower than usual.
+        return (self.interval or (self._usual if speed < 1 else 0.0)) / speed
+
     def _wait(self) -> None:
         """Until the next frame is due; while paused, until a key asks for one."""
         shown = time.monotonic()
@@ -148,7 +155,7 @@ class Window:
             self._listen()
             if self.controls.steps:
                 return
-            due = self._due + self.interval / self.controls.speed
+            due = self._due + self._pause_s()
             left = due - time.monotonic()
             if self.controls.goes_on and left <= 0:
                 self._due = due

@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from alf.player.controls import HELP, Controls
 from alf.player.layout import Layout
 from alf.player.screen import Screen, help_card
 from alf.player.show import show
+from alf.player.sinks import open_sinks
 from alf.player.stopping import StopPlaying
 from alf.player.window import Window, has_display
 from alf.summary.render.image import Image
@@ -199,6 +201,20 @@ class TestWindow:
 
         assert 0.1 < took < 1.0
 
+    def test_as_fast_as_possible_can_be_slowed_down(self, pygame):
+        """Half as fast is half of the usual rate: 4 frames of 1/20 s, twice as long."""
+        window = Window(fps=20, sleep_time_per_step=0)
+        start = time.monotonic()
+        window.write(FRAME)
+        fast = time.monotonic() - start
+        window.controls.press("-")
+        for _ in range(5):
+            window.write(FRAME)
+        slow = time.monotonic() - start - fast
+        window.close()
+
+        assert slow > 0.35
+
     def test_it_shows_the_frame(self, pygame):
         """What is written is on the screen, to the pixel."""
         frame = np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8)
@@ -330,3 +346,27 @@ class TestWindow:
 
         assert window.controls.panels == ("a",)
         assert seen == [True, False, True, False]
+
+    def test_what_is_hidden_is_recorded(self, pygame, painted_env, played, tmp_path):
+        """A window and a film at once: keys change one and not the other; q ends both."""
+        image = Image(np.full((100, 100, 3), RED, np.uint8))
+
+        def watch():
+            for moment in played(painted_env([[50]]), 1, render=True):
+                yield replace(moment, panels={"a": image})
+                if moment.step == 1:
+                    press(pygame, pygame.K_p, "p")
+                if moment.step == 6:
+                    press(pygame, pygame.K_q, "q")
+
+        with open_sinks([str(tmp_path / "a.mp4")], window=True, sleep_time_per_step=0) as sinks:
+            show(watch(), sinks)
+            (window,) = (sink for sink in sinks if isinstance(sink, Window))
+            hidden = window.controls.hidden
+        with av.open(str(tmp_path / "a.mp4"), "r") as film:
+            frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+
+        assert hidden == {"a"}
+        assert len(frames) == 8
+        red = [(np.abs(frame.astype(int) - RED) < 12).all(2).sum() for frame in frames]
+        assert min(red) > 9000
