@@ -170,8 +170,8 @@ def _lowest(values: torch.Tensor) -> torch.Tensor:
 
 
 def _entropy(distributions: Mapping[str, AnyDistribution]) -> float | None:
-    # Some families estimate it from draws, and looking must not change what is played. The generator
-    # itself is seeded: torch.manual_seed looks for devices of all kinds, for half a millisecond.
+    # Some families estimate it from draws, and looking must not change what is played. The
+    # generator itself is seeded: torch.manual_seed takes half a millisecond to look for devices.
     before = torch.get_rng_state()
     torch.default_generator.manual_seed(0)
     try:
