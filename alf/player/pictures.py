@@ -47,7 +47,11 @@ class PictureFolder:
             )
 
     def write(self, frame: np.ndarray, moment: Moment | None = None) -> None:
-        """Writes the next frame; uint8 `[H, W, 3]`, RGB."""
+        """Writes the next frame; uint8 `[H, W, 3]`, RGB.
+
+        Raises:
+            RenderError: the disk refuses; there is no file of this frame then.
+        """
         target = self.path / PATTERN.replace("*", f"{self.frames:06d}")
         # Level 1 is three times as fast as the default and a tenth larger.
         settings = [cv2.IMWRITE_PNG_COMPRESSION, 1]
@@ -57,7 +61,11 @@ class PictureFolder:
         try:
             target.write_bytes(data.tobytes())
         except OSError as error:
-            raise RenderError(f"{target} cannot be written: {error.strerror}.") from error
+            target.unlink(missing_ok=True)  # half a picture is none
+            raise RenderError(
+                f"{target} cannot be written: {error.strerror}. Frames before it are "
+                "whole. Check that the disk has space left, or give --record_file another place."
+            ) from error
         self.frames += 1
 
     def close(self) -> str:

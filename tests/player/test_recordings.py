@@ -218,6 +218,18 @@ class TestPictures:
             assert back is not None
             assert np.array_equal(back[:, :, ::-1], painted(i, 7, 9))
 
+    def test_a_full_disk_leaves_whole_pictures(self, tmp_path):
+        """The picture that did not fit is not there, and the one before it is."""
+        if not Path("/dev/full").exists():
+            pytest.skip("no device that is always full here")
+        pictures = PictureFolder(tmp_path / "frames")
+        pictures.write(painted(0))
+        (tmp_path / "frames" / "frame_000001.png").symlink_to("/dev/full")
+
+        with pytest.raises(RenderError, match="space left"):
+            pictures.write(painted(1))
+        assert [p.name for p in (tmp_path / "frames").iterdir()] == ["frame_000000.png"]
+
     def test_frames_of_two_plays_are_not_mixed(self, tmp_path):
         """A folder with frames is refused before anything is played."""
         write_all(PictureFolder(tmp_path / "frames"), 1)
