@@ -151,6 +151,8 @@ def _play(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
         return _play_in_snapshot(root_dir, flag_values.checkpoint_step, argv)
     window = _wants_window(flag_values)
     _quiet_screenless_drawing(window)
+    if flag_values.alg_render and not (window or flag_values.record_file):
+        _print_line("--alg_render draws for a window or a recording: add --record_file play.mp4")
     from alf.trainers.play_job import PlayJob
 
     job = PlayJob(

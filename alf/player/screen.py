@@ -7,9 +7,10 @@ import numpy as np
 
 from alf.player.controls import HELP, Controls
 from alf.player.layout import GUTTER, Box, Plan, Size
+from alf.summary.render import theme
 from alf.summary.render.canvas import Canvas
 from alf.summary.render.text import text_width
-from alf.summary.render.theme import AXIS, INK, PAPER, TRACK, Color
+from alf.summary.render.theme import Color
 
 _ROW, _PAD, _TEXT = 24, 16, 14
 _MARGIN = 12
@@ -39,7 +40,7 @@ class Screen:
         Returns:
             uint8 `[*size, 3]`, contiguous.
         """
-        canvas = Canvas.blank(size[1], size[0], TRACK)
+        canvas = Canvas.blank(size[1], size[0], theme.TRACK)
         picture = _fitted(self._without_hidden(frame, controls.hidden), size)
         canvas.picture(
             (size[1] - picture.shape[1]) // 2, (size[0] - picture.shape[0]) // 2, picture
@@ -60,7 +61,7 @@ class Screen:
         covered = frame.copy()
         for name in hidden & plan.panels.keys():
             box = plan.panels[name]
-            covered[box.top : box.top + box.height, box.left : box.left + box.width] = TRACK
+            covered[box.top : box.top + box.height, box.left : box.left + box.width] = theme.TRACK
         return covered[_around(seen, frame.shape)]
 
 
@@ -76,10 +77,10 @@ def help_card(controls: Controls) -> np.ndarray:
     indent = 96
     width = 2 * _PAD + indent + min(round(widest), 420)
     gap = 12 if panels else 0
-    card = Canvas.blank(width, 2 * _PAD + _ROW * len(rows + panels) + gap, INK)
+    card = Canvas.blank(width, 2 * _PAD + _ROW * len(rows + panels) + gap, theme.INK)
     for i, (key, meaning) in enumerate(rows + panels):
         baseline = _PAD + 17 + _ROW * i + (gap if i >= len(rows) else 0)
-        color = AXIS if meaning.endswith("(hidden)") else PAPER
+        color = theme.AXIS if meaning.endswith("(hidden)") else theme.PAPER
         card.text(_PAD, baseline, key, _TEXT, color, bold=True)
         card.text(_PAD + indent, baseline, meaning, _TEXT, color)
     if panels:
@@ -92,8 +93,8 @@ def _put_badge(canvas: Canvas, text: str) -> None:
     """A word in the upper right corner."""
     width = round(text_width(text, _TEXT)) + 20
     left = canvas.width - width - _MARGIN
-    canvas.rect(left, _MARGIN, left + width, _MARGIN + 26, INK)
-    canvas.text(left + 10, _MARGIN + 18, text, _TEXT, PAPER)
+    canvas.rect(left, _MARGIN, left + width, _MARGIN + 26, theme.INK)
+    canvas.text(left + 10, _MARGIN + 18, text, _TEXT, theme.PAPER)
 
 
 def _put_card(canvas: Canvas, card: np.ndarray) -> None:

@@ -23,8 +23,8 @@ from alf.errors import RenderError
 from alf.player.comparison import Columns, EpisodePair, episode_rows
 from alf.player.pictures import PATTERN
 from alf.player.sinks import Sink
+from alf.summary.render import theme
 from alf.summary.render.canvas import Canvas
-from alf.summary.render.theme import INK, MUTED, PAPER, TRACK
 
 GUTTER = 8
 HEADING = 40
@@ -56,13 +56,13 @@ class SideBySide:
             pictures: uint8 `[H, W, 3]` each, of the size of each side's first.
             notes: what is to be said of each side at this step.
         """
-        canvas = Canvas.blank(self._size[1], self._size[0], TRACK)
+        canvas = Canvas.blank(self._size[1], self._size[0], theme.TRACK)
         for left, width, picture, label, note in zip(
             self._lefts, self._widths, pictures, self._labels, notes, strict=True
         ):
-            canvas.rect(left, GUTTER, left + width, GUTTER + HEADING, PAPER)
-            canvas.text(left + 10, GUTTER + 16, label, 13, INK, "lb")
-            canvas.text(left + 10, GUTTER + 33, note, 12, MUTED, "lb")
+            canvas.rect(left, GUTTER, left + width, GUTTER + HEADING, theme.PAPER)
+            canvas.text(left + 10, GUTTER + 16, label, 13, theme.INK, "lb")
+            canvas.text(left + 10, GUTTER + 33, note, 12, theme.MUTED, "lb")
             canvas.picture(left, GUTTER + HEADING, picture)
         return canvas.pixels
 
