@@ -63,10 +63,10 @@ class VideoWriter(Recording):
     def _encode(self, stream: VideoStream, frame: np.ndarray) -> None:
         # OpenCV's conversion, to BT.601 in the range of films, takes a tenth of swscale's time.
         planes = np.asarray(cv2.cvtColor(even(frame), cv2.COLOR_RGB2YUV_I420), np.uint8)
-        # Rows of very small pictures are shorter than libav lays them out.
-        wrap = (
-            av.VideoFrame.from_numpy_buffer if planes.shape[1] >= 64 else av.VideoFrame.from_ndarray
-        )
+        # Without a copy where libav takes the planes to lie as they do: rows of very small pictures
+        # are shorter than it lays them out, and half a row may be left between two planes.
+        lies_alike = planes.shape[1] >= 64 and planes.shape[0] % 6 == 0
+        wrap = av.VideoFrame.from_numpy_buffer if lies_alike else av.VideoFrame.from_ndarray
         yuv = wrap(planes, format="yuv420p")
         yuv.colorspace = Colorspace.ITU601
         yuv.color_range = ColorRange.MPEG

@@ -61,6 +61,23 @@ class TestVideo:
         np.testing.assert_allclose(frame[8:16, 40:56].mean((0, 1)), RED, atol=4)
         np.testing.assert_allclose(frame[32:40, 40:56].mean((0, 1)), BLUE, atol=4)
 
+    @pytest.mark.parametrize("size", [(122, 100), (478, 640), (480, 66), (50, 48), (64, 130)])
+    def test_colours_come_back_at_every_size(self, tmp_path, size):
+        """However the planes of a film lie in memory, its corners keep their colours."""
+        height, width = size
+        picture = np.full((height, width, 3), 255, np.uint8)
+        picture[: height // 2, : width // 2] = RED
+        picture[height // 2 :, width // 2 :] = BLUE
+        with VideoWriter(tmp_path / "a.mp4") as film:
+            for _ in range(3):
+                film.write(picture)
+        frame = decoded(tmp_path / "a.mp4")[2].astype(int)
+
+        corner = (slice(4, height // 2 - 4), slice(4, width // 2 - 4))
+        assert np.abs(frame[corner] - RED).max() < 12
+        other = (slice(height // 2 + 4, height - 4), slice(width // 2 + 4, width - 4))
+        assert np.abs(frame[other] - BLUE).max() < 12
+
     @pytest.mark.parametrize("fps", [30, 12.5, 50, 29.97])
     def test_it_plays_everywhere_at_its_rate(self, tmp_path, fps):
         """H.264, 4:2:0, the rate that was asked for."""
