@@ -18,8 +18,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)
 	rm -rf demo
 	$(BIN)/alf train --root_dir demo/job --conf alf/examples/tutorial/ac_render_conf.py
-	$(BIN)/alf play --root_dir demo/job --use_alf_snapshot --alg_render --num_episodes 1 --record_file demo/play.mp4
-	@echo "Watch demo/play.mp4"
+	$(BIN)/alf play --root_dir demo/job --use_alf_snapshot --alg_render --num_episodes 3 --record_file demo/play.mp4 --record_file demo/play.html
+	@echo "Watch demo/play.mp4, and look into it in a browser: demo/play.html"
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto --dist worksteal

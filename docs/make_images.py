@@ -1,7 +1,6 @@
-"""Makes the pictures of these pages: `python docs/make_images.py`, a minute or two.
+"""Makes the picture of a play for these pages: `python docs/make_images.py`, a minute or two.
 
 images/play.png     what a film of `play --alg_render` looks like
-images/panels.png   one panel of each kind
 """
 
 import subprocess
@@ -10,13 +9,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from PIL import Image
-
-from alf.distributions import DiagNormal
-from alf.summary import render
-from alf.tensor_specs import BoundedTensorSpec
 
 IMAGES = Path(__file__).resolve().parent / "images"
 POLE_COLOR = (202, 152, 101)
@@ -28,7 +21,6 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         make_play(Path(folder))
-    make_panels()
 
 
 def make_play(folder: Path) -> None:
@@ -60,53 +52,6 @@ def lean(frame: Path) -> float:
         return 0.0
     along = np.linalg.eigh(np.cov(columns, rows))[1][:, 1]  # the longest axis of its pixels
     return float(np.degrees(np.arctan2(abs(along[0]), abs(along[1]))))
-
-
-def make_panels() -> None:
-    """A sheet with one panel of each kind."""
-    steps = np.linspace(0, 6, 60)
-    torque = BoundedTensorSpec((2,), torch.float32, -2, 2)
-    policy = DiagNormal(torch.tensor([[0.6, -1.0]]), torch.tensor([[0.3, 0.5]]))
-    with render.rendering():
-        rows = [
-            [
-                render.render_bar("features", np.array([[3.0, 1.5, 2.2], [2.0, 2.6, 0.8]])),
-                render.render_curve("values", np.stack([np.sin(steps), np.cos(steps)])),
-                render.render_heatmap("attention", relief(5)),
-                render.render_contour("value_function", relief(40)),
-            ],
-            [
-                render.render_action("torques", torch.tensor([[0.6, -1.0]]), torque),
-                render.render_action_distribution("policy", policy, torque),
-                render.render_3d_curve("path", spiral()),
-                render.render_text("plan", "reach the door\nopen it\ngo through"),
-            ],
-        ]
-    sheet = np.concatenate([np.concatenate([fitted(image) for image in row], 1) for row in rows])
-    Image.fromarray(sheet).quantize(128).save(IMAGES / "panels.png", optimize=True)
-
-
-def fitted(image: render.Image | None) -> npt.NDArray[np.uint8]:
-    """A panel's pixels in the middle of a cell `[308, 308, 3]`."""
-    if image is None:
-        raise RuntimeError("a panel is missing although rendering is on")
-    cell = np.full((308, 308, 3), 240, np.uint8)
-    height, width = min(image.shape[0], 304), min(image.shape[1], 304)
-    top, left = (308 - height) // 2, (308 - width) // 2
-    cell[top : top + height, left : left + width] = image.data[:height, :width]
-    return cell
-
-
-def relief(size: int) -> npt.NDArray[np.float64]:
-    """Hills and valleys `[size, size]`."""
-    x, y = np.meshgrid(np.linspace(-2, 2, size), np.linspace(-2, 2, size))
-    return np.sin(2 * x) * np.exp(-(y**2)) + 0.3 * y
-
-
-def spiral() -> npt.NDArray[np.float64]:
-    """A rising spiral `[80, 3]`."""
-    angle = np.linspace(0, 4 * np.pi, 80)
-    return np.stack([np.cos(angle), np.sin(angle), angle / 6], 1)
 
 
 if __name__ == "__main__":
