@@ -162,8 +162,8 @@ def _finish(sink: Sink, report: Callable[[str], None]) -> None:
     # A second Ctrl-C, out of impatience, shall not leave half a file.
     with uninterrupted():
         line = sink.close()
-    if line:
-        report(line)
+        if line:
+            report(line)
 
 
 def _kind(path: Path, name: str) -> str:

@@ -248,12 +248,12 @@ def test_a_signal_leaves_all_that_was_played(job, tmp_path, number, code):
     seen = films.seen()
     count = len(seen["frames"])
 
-    assert child.returncode == code, complained
-    assert "Traceback" not in complained
+    # The second one may find the process already on its way out, and end it there.
+    assert child.returncode in (code, -number), complained
     assert count > FAILS_AT // 2
     assert seen == films.all_of([(step, 7) for step in range(count)])
     assert films.left() == set(films.names)
-    assert f"{count} frames" in said
+    assert said.count(f"{count} frames") == 3  # of the film, the GIF and the page
     with np.load(tmp_path / "a.npz") as numbers:
         assert numbers["step"].tolist() == list(range(count))
 
