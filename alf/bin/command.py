@@ -41,7 +41,10 @@ class Terminated(KeyboardInterrupt):
 
 def run(function: Callable[[Sequence[str]], int]) -> None:
     """Runs a command's `main(argv)` with the process's arguments and exits with its code."""
-    sys.exit(function(sys.argv[1:]))
+    code = function(sys.argv[1:])
+    # All is done: an impatient second Ctrl-C would only make a traceback of Python's own ending.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def main(

@@ -12,10 +12,8 @@ from alf.player.sinks import Sink, StopPlaying
 from alf.player.stopping import uninterrupted
 from alf.player.window import Window
 from alf.summary.render.image import Image
-from alf.summary.render.text import stamp
 
 FACTS: tuple[str, ...] = ("episode", "step", "reward", "return", "status")
-_FORGET_EVERY = 500
 
 
 def show(
@@ -55,7 +53,6 @@ def show(
                 if layout is None:
                     layout = make_layout(moment, panels)
                     _tell_places(sinks, layout)
-                _forget_texts(moment.step)
                 frame = layout.compose(moment.frame, panels, facts(moment))
                 _write(sinks, frame, moment)
                 for _ in range(repeats):
@@ -117,16 +114,6 @@ def number(value: float) -> str:
     if size >= 1e6 or 0 < size < 0.005:
         return f"{value:.2e}"
     return f"{value:,.0f}" if size >= 1000 else f"{value:.2f}"
-
-
-def _forget_texts(step: int) -> None:
-    """Now and then, lets go of lines that were set in letters.
-
-    They are kept, 10 kB each, and each step writes numbers that no other does: through a long
-    episode they would be most of the memory.
-    """
-    if step % _FORGET_EVERY == _FORGET_EVERY - 1:
-        stamp.cache_clear()
 
 
 def _tell_places(sinks: Sequence[Sink], layout: Layout) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ class Info(NamedTuple):
     value: object = ()
 
 
-def of(info, output=ONE) -> Thoughts:
+def of(info, output: Any = ONE) -> Thoughts:
     return read_thoughts(AlgStep(output=output, state=(), info=info))
 
 

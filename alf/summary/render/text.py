@@ -47,7 +47,8 @@ def _font(pixels: int, bold: bool) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, pixels, layout_engine=ImageFont.Layout.BASIC)
 
 
-@functools.lru_cache(maxsize=8192)
+# A stamp takes some 10 kB, and each step of a play writes numbers that no other does.
+@functools.lru_cache(maxsize=1024)
 def stamp(text: str, pixels: int, color: Color, bold: bool = False, upward: bool = False) -> Stamp:
     """Set one line of `text` with an em of `pixels`; letters that the face lacks become boxes.
 
