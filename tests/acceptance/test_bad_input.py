@@ -239,7 +239,7 @@ class TestPlay:
         ("argv", "words"),
         [
             (["--checkpoint_step", "3"], ["no 'ckpt-3'", "there are: 2, 4"]),
-            (["--record_file", "film.avi"], ["'.avi'", ".mp4 or .gif"]),
+            (["--record_file", "film.avi"], ["'.avi'", ".mp4, .gif"]),
             (["--record_file", "a file/film.mp4"], ["a file", "--record_file"]),
             (["--record_file", "a file/frames"], ["a file", "--record_file"]),
             (["--report_file", "a file/report.json"], ["a file", "--report_file"]),
