@@ -25,9 +25,6 @@ Report = Callable[[str], None]
 # https://packaging.python.org/en/latest/specifications/version-specifiers/: a version in the form
 # that `===` compares letter by letter. With `==`, pip would take 2.13.0+cpu for 2.13.0.
 _NORMAL = re.compile(r"(\d+!)?\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9.]+)?")
-# PyTorch's labels are folders of its own index, https://download.pytorch.org/whl/.
-_TORCH_LABEL = re.compile(r"cpu|cu\d+|rocm[\d.]+|xpu")
-_TORCH_INDEX = "https://download.pytorch.org/whl/"
 _CULPRITS = re.compile(
     r"No matching distribution found for (?P<a>[\w.-]+\w)"
     r"|Failed building wheel for (?P<b>[\w.-]+\w)"
@@ -60,12 +57,10 @@ class Candidate:
     Attributes:
         requirement: a line of a requirements file.
         remark: what is other than recorded, in words; "" where nothing is.
-        index: one more index to look at, or "".
     """
 
     requirement: str
     remark: str = ""
-    index: str = ""
 
 
 def pip_program() -> list[str]:
@@ -101,9 +96,7 @@ class Pip:
     report: Report
     _program: list[str] = field(default_factory=pip_program, init=False)
 
-    def install(
-        self, requirements: Iterable[str], indexes: Iterable[str] = (), *, dry_run: bool = False
-    ) -> str | None:
+    def install(self, requirements: Iterable[str], *, dry_run: bool = False) -> str | None:
         """Installs all of the requirements or none.
 
         Returns:
@@ -117,7 +110,6 @@ class Pip:
         command = [*self._program, "--python", str(self.python), "--no-input", "install"]
         command += ["--disable-pip-version-check", "--no-deps", "--no-warn-script-location"]
         command += ["--retries", _RETRIES, "--requirement", str(listed)]
-        command += [f"--extra-index-url={index}" for index in dict.fromkeys(indexes) if index]
         command += ["--dry-run"] if dry_run else []
         kept = {name: value for name, value in os.environ.items() if name not in _DROPPED}
         try:
@@ -176,8 +168,6 @@ def candidates(item: Distribution) -> list[Candidate]:
     found.append(Candidate(_pinned(item.name, item.version), remark))
     public, _, label = item.version.partition("+")
     if label:
-        if item.name.startswith(("torch", "pytorch")) and _TORCH_LABEL.fullmatch(label):
-            found.append(Candidate(found[-1].requirement, remark, _TORCH_INDEX + label))
         remark = f"{item.name} {public} stands in for {item.version}, which cannot be had"
         found.append(Candidate(_pinned(item.name, public), remark))
     return found
@@ -224,13 +214,12 @@ def install(pip: Pip, wanted: Iterable[Distribution], record: Recorded) -> dict[
         chosen = {name: of_name[0] for name, of_name in ways.items()}
         said = pip.install(
             [candidate.requirement for candidate in chosen.values()],
-            [candidate.index for candidate in chosen.values()],
             dry_run=bool(missing),
         )
         if said is None:
             break
         culprit = next(_culprits(said, chosen), None)
-        if culprit is None or (not chosen[culprit].index and _UNREACHABLE.search(said)):
+        if culprit is None or _UNREACHABLE.search(said):
             raise SnapshotError(_failure(said, chosen, record))
         ways[culprit].pop(0)
         if not ways[culprit]:
