@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,14 +72,23 @@ def pip_program() -> list[str]:
     """
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-P", "-m", "pip"]
-    spec = importlib.util.find_spec("ensurepip")
-    for folder in spec.submodule_search_locations or () if spec is not None else ():
-        for wheel in sorted(Path(folder, "_bundled").glob("pip-*.whl")):
+    for folder in _wheel_folders():
+        for wheel in sorted(folder.glob("pip-*.whl")):
             return [sys.executable, "-P", str(wheel / "pip")]  # a wheel runs as it is
     raise SnapshotError(
         f"The environment needs pip to be made, and {sys.executable} has none: `python -m"
         " ensurepip`, or install it as you install other packages, and play again."
     )
+
+
+def _wheel_folders() -> Iterator[Path]:
+    """Where the wheels lie that Python makes environments with; some systems move them."""
+    spec = importlib.util.find_spec("ensurepip")
+    for folder in spec.submodule_search_locations or () if spec is not None else ():
+        yield Path(folder, "_bundled")
+    moved = sysconfig.get_config_var("WHEEL_PKG_DIR")
+    if moved:
+        yield Path(str(moved))
 
 
 @dataclass
