@@ -469,6 +469,21 @@ def test_a_trace_that_ends_elsewhere_is_found(proved):
     )
 
 
+def test_a_trace_with_rounded_actions_is_close_and_not_exact(tmp_path):
+    """What is said to be exact has the same bits; anything less is told with its step."""
+    config("create_environment", env_name="Pendulum-v1")
+    with ExitStack() as stack:
+        fingerprint, policy, env = recorded_and_policy(tmp_path, stack)
+        recorded = {name: x.clone() for name, x in fingerprint.trace.actions.items()}
+        (action,) = recorded.values()
+        action[7] *= 1 + 1e-6
+        trace = replace(fingerprint.trace, actions=recorded)
+        verdict = check_trace(policy, env, replace(fingerprint, trace=trace))
+
+    assert verdict.word == "close"
+    assert verdict.told.startswith("at step 7 first, ")
+
+
 def test_asking_leaves_no_trace(proved):
     """Modes of all modules, random numbers and rendering are as before, after a failure too."""
     _, policy, _ = proved
