@@ -10,7 +10,6 @@ Each plays in a process of its own. Exit codes: 0 done, 1 a side cannot be playe
 --exit_code the sides differ; 2 used wrongly.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +60,7 @@ def main(argv: Sequence[str]) -> int:
 def _compare(flag_values: flags.FlagValues) -> int:
     from alf.player.sinks import check_place, check_record_files
     from alf.trainers.compare_job import CompareJob, parse_side
+    from alf.trainers.play import write_report
 
     root_dir = _root_dir(command.required(flag_values, "root_dir", "/tmp/my_job"))
     other = _root_dir(flag_values.b_root_dir) if flag_values.b_root_dir else root_dir
@@ -83,8 +83,7 @@ def _compare(flag_values: flags.FlagValues) -> int:
     with command.terminable():
         outcome = job.run()
     if flag_values.report_file:
-        path = Path(flag_values.report_file).expanduser()
-        path.write_text(json.dumps(outcome.as_dict(), indent=2) + "\n")
+        write_report(flag_values.report_file, outcome.as_dict())
     return 1 if flag_values.exit_code and not outcome.is_same else 0
 
 

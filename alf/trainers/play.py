@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -209,8 +209,12 @@ def play(  # noqa: PLR0913 - each is a choice of the user's, named after its fla
     return played
 
 
-def write_report(path: str | Path, result: PlayResult) -> None:
+def write_report(path: str | Path, result: Mapping[str, Any]) -> None:
     """Writes a result as JSON, whole or not at all.
+
+    Args:
+        path: the file; folders that are missing are made.
+        result: plain data, as `as_dict` of a result gives it.
 
     Raises:
         RenderError: the file cannot be written.
@@ -219,7 +223,7 @@ def write_report(path: str | Path, result: PlayResult) -> None:
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(result.as_dict(), indent=2) + "\n")
+        partial.write_text(json.dumps(result, indent=2) + "\n")
         partial.replace(path)
     except OSError as error:
         raise RenderError(f"The report {path} cannot be written: {error.strerror}.") from error

@@ -113,7 +113,7 @@ class PlayJob:
                 report=self.report,
             )
         if self.report_file is not None:
-            write_report(self.report_file, result)
+            write_report(self.report_file, result.as_dict())
         return result
 
     @contextlib.contextmanager
