@@ -32,6 +32,10 @@ STANDS_OUT = 1.5
 """The largest drop of the value is a blunder from this many times its mean change on: where all
 that happens is that less time is left, it falls a little at every step."""
 
+MATTERS = 0.05
+"""And from this fraction of the largest value, in size, of the episode: that of a policy which is
+sure of its case only trembles."""
+
 NEAR = 0.1
 """A lead of this fraction of all probability, or of the mean lead in values, is a near-tie."""
 
@@ -117,6 +121,7 @@ class EventFinder:
         self._has_probabilities = False
         self._changes = 0
         self._sum_of_changes = 0.0
+        self._largest_size = 0.0
 
     def add(self, row: Row) -> None:
         """Takes the numbers of the next step.
@@ -138,6 +143,7 @@ class EventFinder:
                 self._lowest = Event(LOWEST_VALUE, self._step + 1, {"value": value})
         self._step += 1
         self._value = value
+        self._largest_size = max(self._largest_size, abs(value))  # in this order, NaN never wins
         self._entropy = _single(row, "entropy")
         self._runner_up = _single(row, "runner_up")
         self._lead = _single(row, "lead")
@@ -194,7 +200,7 @@ class EventFinder:
         if self._drop is None:
             return None
         usual = self._sum_of_changes / self._changes
-        if self._drop.facts["drop"] >= STANDS_OUT * usual:
+        if self._drop.facts["drop"] >= max(STANDS_OUT * usual, MATTERS * self._largest_size):
             return self._drop
         return replace(self._drop, kind=LARGEST_DROP)
 

@@ -89,6 +89,13 @@ class TestValues:
         assert "blunder" not in events
         assert events["largest drop"].step == 2
 
+    def test_trembling_is_no_blunder(self):
+        """A drop that stands out, and is next to nothing beside the value, is not blamed."""
+        events = found([2.5, 2.501, 2.5, 2.501, 2.48, 2.481], ended=2.0)
+
+        assert "blunder" not in events
+        assert events["largest drop"].step == 3
+
     def test_rising_values_have_no_drop(self):
         """Nothing is named where nothing fell."""
         assert not {"blunder", "largest drop"} & set(found([1.0, 2.0, 3.0], ended=2.0))
