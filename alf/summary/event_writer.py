@@ -53,12 +53,7 @@ class EventWriter:
     def __init__(self, log_dir: Path, flush_secs: float = 10, max_queue: int = 10):
         self.log_dir = Path(log_dir)
         self.log_dir.mkdir(parents=True, exist_ok=True)
-        # TensorBoard finds the files by `tfevents` and reads them in the order of their names.
-        name = (
-            f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
-            f".{os.getpid()}.{next(_COUNTER)}"
-        )
-        self.path = self.log_dir / name
+        self.path = self.log_dir / _file_name()
         self._file = self.path.open("wb")
         self._close = weakref.finalize(self, self._file.close)
         self._records = RecordWriter(self._file)
@@ -177,6 +172,18 @@ class EventWriter:
         late = time.monotonic() - self._flushed_at >= self._flush_secs
         if late or self._pending >= self._max_queue:
             self.flush()
+
+
+def _file_name() -> str:
+    """A name that sorts behind the earlier ones.
+
+    TensorBoard finds the files by `tfevents`, reads them in the order of their names, and never
+    goes back: a file that sorts before one it has read is not read at all. So the second alone
+    does not do (a job may be killed and resumed within one), nor does a count of changing width.
+    """
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    order = f"{seconds:010d}.{nanoseconds:09d}.{next(_COUNTER):06d}"
+    return f"events.out.tfevents.{order}.{socket.gethostname()}.{os.getpid()}"
 
 
 def _to_pil(image: NDArray) -> PilImage.Image:
