@@ -3,7 +3,8 @@
 The pack format is https://git-scm.com/docs/gitformat-pack. It is written here and not by a library,
 because a snapshot needs three things together: no time lost on data that cannot be compressed, a
 flush to the disk before anything refers to the objects, and the index last, since git sees no pack
-without one. A few small objects, which an index would outweigh, go to files of their own instead.
+without one. A few small objects, which an index would outweigh, go to files of their own instead,
+and small texts are compressed together (`alf.snapshot.bundle`).
 """
 
 # Two hundred small files a snapshot: with Path each takes three times as long.
@@ -21,7 +22,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
+
+from alf.snapshot.bundle import OFFSET_DELTA, Bundle, belongs_in_bundle, distance
 
 COMMIT, TREE, BLOB = 1, 2, 3
 _TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob"}
@@ -83,6 +86,16 @@ def write_file(path: Path | str, data: bytes, *, aside: Path | str, sync: bool =
         raise
 
 
+class _Waiting(NamedTuple):
+    """An object that is being compressed, and the differences from it that are to follow it."""
+
+    oid: bytes
+    header: bytes
+    size: int
+    work: Future[bytes]
+    copies: list[tuple[bytes, bytes]]
+
+
 class PackWriter:
     """Collects objects in a temporary file; `finish` makes them part of the repository.
 
@@ -93,10 +106,11 @@ class PackWriter:
 
     Args:
         folder: `objects/pack` of the repository.
-        finished: called once the objects are there.
+        finished: called once the objects are there, with the names (40 hexadecimal digits) of those
+            that nobody added, and whose parts others are.
     """
 
-    def __init__(self, folder: Path, finished: Callable[[], None] = lambda: None):
+    def __init__(self, folder: Path, finished: Callable[[list[str]], None] = lambda _: None):
         self._folder = folder
         self._finished = finished
         self._names: set[bytes] = set()
@@ -107,8 +121,10 @@ class PackWriter:
         self._few: list[tuple[bytes, int, bytes]] | None = []
         # What is being compressed, in the order of the pack.
         self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "alf-pack")
-        self._waiting: deque[tuple[bytes, bytes, int, Future[bytes]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
+        self._bundle = Bundle()
+        self._bundled: list[str] = []
         handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=".pack", dir=folder)
         self._path = Path(name)
         self._file: BinaryIO = os.fdopen(handle, "w+b")
@@ -155,19 +171,48 @@ class PackWriter:
         return oid
 
     def _pack(self, oid: bytes, kind: int, data: bytes) -> None:
+        """Puts an object into the pack, alone or together with others."""
+        if kind == BLOB and belongs_in_bundle(data):
+            self._bundle.add(oid, data)
+            if self._bundle.is_full:
+                self._pack_bundle()
+        else:
+            self._compress(oid, kind, data)
+
+    def _pack_bundle(self) -> None:
+        bundle, self._bundle = self._bundle, Bundle()
+        if bundle.is_worth_it:
+            joined = bundle.joined()
+            oid = object_id(BLOB, joined)
+            self._bundled.append(oid.hex())
+            self._compress(oid, BLOB, joined, bundle.copies())
+        else:
+            for oid, data in bundle.members:
+                self._compress(oid, BLOB, data)
+
+    def _compress(
+        self, oid: bytes, kind: int, data: bytes, copies: Iterable[tuple[bytes, bytes]] = ()
+    ) -> None:
         """Has an object compressed, and writes what is ready."""
         work = self._pool.submit(_compressed, data)
-        self._waiting.append((oid, _entry_header(kind, len(data)), len(data), work))
+        header = _entry_header(kind, len(data))
+        self._waiting.append(_Waiting(oid, header, len(data), work, list(copies)))
         self._waiting_bytes += len(data)
         while self._waiting_bytes > _WAITING_BYTES or (
-            self._waiting and self._waiting[0][3].done()
+            self._waiting and self._waiting[0].work.done()
         ):
             self._write_next()
 
     def _write_next(self) -> None:
-        oid, header, size, work = self._waiting.popleft()
-        self._waiting_bytes -= size
-        packed = header + work.result()
+        item = self._waiting.popleft()
+        self._waiting_bytes -= item.size
+        start = self._offset
+        self._write(item.oid, item.header + item.work.result())
+        for oid, difference in item.copies:
+            header = _entry_header(OFFSET_DELTA, len(difference)) + distance(self._offset - start)
+            self._write(oid, header + zlib.compress(difference))
+
+    def _write(self, oid: bytes, packed: bytes) -> None:
         self._file.write(packed)
         self._entries[oid] = (self._offset, zlib.crc32(packed))
         self._offset += len(packed)
@@ -180,8 +225,9 @@ class PackWriter:
         """
         if self._few is not None:
             self._write_few(self._few)
-            self._finished()
+            self._finished([])
             return
+        self._pack_bundle()
         while self._waiting:
             self._write_next()
         self._file.seek(0)
@@ -198,7 +244,7 @@ class PackWriter:
         self._path.chmod(0o444)
         self._path.replace(pack)
         write_file(index, _index_bytes(self._entries, checksum), aside=self._folder)
-        self._finished()
+        self._finished(self._bundled)
 
     def _write_few(self, few: Iterable[tuple[bytes, int, bytes]]) -> None:
         """Writes each object to a file, as git does: `objects/ab/cdef...`."""

@@ -19,6 +19,7 @@ from alf.snapshot.pack import write_file
 MAIN = "refs/heads/main"
 _TAG = "refs/tags/ckpt-"
 _OLD = "refs/old/ckpt-"
+_BUNDLES = "refs/bundles/"  # not to commits
 _CONFIG = """[core]
 \trepositoryformatversion = 0
 \tfilemode = true
@@ -107,9 +108,17 @@ class References:
         self._refs = DiskRefsContainer(str(path))
 
     def all(self) -> dict[str, str]:
-        """Every reference, `refs/...` -> commit, 40 hexadecimal digits."""
-        found = self._refs.as_dict()
-        return {os.fsdecode(ref): commit.decode("ascii") for ref, commit in found.items()}
+        """Every reference to a commit, `refs/...` -> 40 hexadecimal digits."""
+        found = {os.fsdecode(ref): oid.decode("ascii") for ref, oid in self._refs.as_dict().items()}
+        return {ref: commit for ref, commit in found.items() if not ref.startswith(_BUNDLES)}
+
+    def keep(self, blob_id: str) -> None:
+        """Refers to an object that is no part of a snapshot.
+
+        Raises:
+            SnapshotError: the disk cannot be written.
+        """
+        self.write(f"{_BUNDLES}{blob_id[:12]}", blob_id)
 
     def write(self, ref: str, commit: str) -> None:
         """Lets a reference point to a commit, whole or not at all.

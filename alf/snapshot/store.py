@@ -144,7 +144,13 @@ class Store:
         folder = self.path / "objects" / "pack"
         remove_leftovers(folder)
         remove_leftovers(self.path)
-        return PackWriter(folder, self.look_again)
+        return PackWriter(folder, self._packed)
+
+    def _packed(self, bundled: list[str]) -> None:
+        """What nobody names but parts of which are named is referred to, so that git keeps it."""
+        self.look_again()
+        for blob_id in bundled:
+            self._refs.keep(blob_id)
 
     def commit(
         self,

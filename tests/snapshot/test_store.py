@@ -1,6 +1,7 @@
 """The repository: what goes in comes out, stock git agrees, and damage is told."""
 
 import os
+import random
 import zlib
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alf.errors import SnapshotError
+from alf.snapshot.bundle import copy_of_part
 from alf.snapshot.pack import BLOB, TREE, PackWriter, object_id, write_file
 from alf.snapshot.store import EXECUTABLE_MODE, FILE_MODE, Blob, Store, changes
 from alf.snapshot.working_copy import export_files
@@ -202,13 +204,15 @@ def test_foreign_links_are_refused(tmp_path):
             store.files(tree.hex())
 
 
-@pytest.mark.parametrize("others", [0, 20])
-def test_damage_is_found(tmp_path, others):
-    """Whichever byte of a stored object is changed, in a pack or in a file of its own, is found."""
-    content = b"print(1)\n" * 50
-    more = {f"b{number}.py": b"%d" % number for number in range(others)}
+@pytest.mark.parametrize(
+    ("others", "ending"), [(0, b""), (20, b""), (20, b"\0")], ids=["alone", "text", "data"]
+)
+def test_damage_is_found(tmp_path, others, ending):
+    """Whichever byte of an object is changed, in a file of its own or in a pack, is found."""
+    content = b"print(1)\n" * 50 + ending
+    files = {"a.py": content} | {f"b{number}.py": b"%d" % number for number in range(others)}
     with Store(tmp_path, create=True) as store:
-        name = commit(store, {"a.py": content, **more})
+        name = commit(store, files)
         blob = store.files(store.entry(name).tree)["a.py"].id
         assert store.damage(blob) is None
     objects = tmp_path / "snapshots.git" / "objects"
@@ -216,17 +220,46 @@ def test_damage_is_found(tmp_path, others):
     assert loose.exists() is (others == 0)
     file = next((objects / "pack").glob("*.pack")) if others else loose
     whole = file.read_bytes()
-    packed = zlib.compress(content, 5) if others else whole
-    first = whole.find(packed)
-    assert first >= 0
+    joined = b"".join(files.values())
+    if ending:
+        streams = [zlib.compress(content, 5)]
+    elif others:
+        streams = [zlib.compress(joined, 5), zlib.compress(copy_of_part(len(joined), 0, 450))]
+    else:
+        streams = [whole]
     file.chmod(0o644)
 
-    for position in range(first, first + len(packed)):
-        data = bytearray(whole)
-        data[position] ^= 0xFF
-        file.write_bytes(data)
-        with Store(tmp_path) as store:
-            assert store.damage(blob) is not None, position
+    for stream in streams:
+        first = whole.index(stream)
+        for position in range(first, first + len(stream)):
+            data = bytearray(whole)
+            data[position] ^= 0xFF
+            file.write_bytes(data)
+            with Store(tmp_path) as store:
+                assert store.damage(blob) is not None, position
+
+
+def test_small_texts_share_a_stream(tmp_path, git):
+    """Texts that have lines in common take less room together, and git reads them."""
+    draw = random.Random(0)
+    lines = [draw.randbytes(20).hex().encode() + b"\n" for _ in range(200)]
+    texts = {f"module_{n}.py": b"".join(draw.choices(lines, k=50)) for n in range(60)}
+    with Store(tmp_path, create=True) as store:
+        name = commit(store, texts)
+        entry = store.entry(name)
+        assert texts == {path: store.read(b.id) for path, b in store.files(entry.tree).items()}
+    folder = tmp_path / "snapshots.git"
+    packed = sum(file.stat().st_size for file in (folder / "objects").rglob("*.*"))
+    alone = sum(len(zlib.compress(text, 9)) for text in texts.values())
+    assert packed < 0.6 * alone
+
+    assert "" == git(folder, "fsck", "--strict", "--full")
+    assert texts["module_7.py"].decode() == git(folder, "show", f"{name}:module_7.py")
+    git(folder, "gc", "--quiet", "--prune=now")
+    assert "" == git(folder, "fsck", "--strict", "--full")
+    with Store(tmp_path) as store:
+        assert texts == {path: store.read(b.id) for path, b in store.files(entry.tree).items()}
+        assert [name] == list(store.references().values())[:1]
 
 
 def test_few_objects_are_files_and_many_a_pack(tmp_path):
