@@ -52,6 +52,8 @@ MODULES: dict[str, str] = {
     "ObservationNormalizer": "alf.transforms",
     "RewardClipping": "alf.transforms",
     "RewardNormalizer": "alf.transforms",
+    "HindsightExperienceTransformer": "alf.transforms",
+    "l2_dist_close_reward_fn": "alf.transforms",
     "RewardScaling": "alf.transforms",
     "RewardShifting": "alf.transforms",
     "SequentialDataTransformer": "alf.transforms",

@@ -47,7 +47,6 @@ LEFT_OUT: dict[str, str] = {
     "CriticRNNNetwork": "use CriticNetwork; SacAlgorithm learns from single steps, and a "
     "FrameStacker shows it the past",
     "DdpgAlgorithm": "use SacAlgorithm for continuous actions",
-    "HindsightExperienceTransformer": "shape the reward in an environment wrapper instead",
     "OnehotCategoricalProjectionNetwork": "use CategoricalProjectionNetwork, whose actions are "
     "integers",
     "QRNNNetwork": "use QNetwork; DqnAlgorithm learns from single steps, and a FrameStacker shows "

@@ -2,6 +2,7 @@
 
 from alf.transforms import (
     FrameStacker,
+    HindsightExperienceTransformer,
     ImageScaleTransformer,
     ObservationNormalizer,
     RewardClipping,
@@ -10,10 +11,12 @@ from alf.transforms import (
     RewardShifting,
     SequentialDataTransformer,
     UntransformedTimeStep,
+    l2_dist_close_reward_fn,
 )
 
 __all__ = [
     "FrameStacker",
+    "HindsightExperienceTransformer",
     "ImageScaleTransformer",
     "ObservationNormalizer",
     "RewardClipping",
@@ -22,4 +25,5 @@ __all__ = [
     "RewardShifting",
     "SequentialDataTransformer",
     "UntransformedTimeStep",
+    "l2_dist_close_reward_fn",
 ]

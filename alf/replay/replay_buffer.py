@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from alf.distributions import Distribution, flatten_params, unflatten_params
 from alf.errors import CheckpointError, ConfigError, TrainingError, UsageError
 from alf.nest import flatten
+from alf.replay.episode_ends import EpisodeEnds
 from alf.replay.record_layout import Leaf, RecordLayout
 from alf.replay.ring_storage import RingStorage
 from alf.replay.saving import Contents, Read, chunks, opened_buffer, step_name, write_buffer
@@ -41,6 +42,11 @@ class SampledBatch:
         self._target = target
         self._slots: Indices = np.empty((0, 0), np.int64)
         self._first = 0
+
+    @property
+    def buffer(self) -> "ReplayBuffer":
+        """What the sequences were drawn from."""
+        return self._buffer
 
     @property
     def env_ids(self) -> torch.Tensor:
@@ -93,6 +99,7 @@ class ReplayBuffer:
         self._has_distributions = False
         self._row_shapes: list[tuple[int, ...]] = []
         self._offsets: dict[int, Indices] = {}
+        self._episode_ends: EpisodeEnds | None = None
         # Filled by torch's generator, read through numpy.
         self._draws = torch.empty(0, dtype=torch.int64)
         self._drawn: Indices = self._draws.numpy()
@@ -243,9 +250,33 @@ class ReplayBuffer:
             )
         return self._fetch(self._slots_of(envs, times), length, None)
 
+    def episode_ends(self, env_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Where the episodes of given steps end.
+
+        Args:
+            env_ids: int64 `[batch]` in `[0, B)`.
+            positions: int64 `[batch]`, times of steps that are held.
+
+        Returns:
+            Int64 `[batch]`, on the CPU: the time of the `LAST` step of each one's episode, or of
+            the newest step that is held if the episode has not ended.
+
+        Raises:
+            UsageError: if the steps have no field `step_type`.
+        """
+        ends = self._episode_ends
+        if ends is None or ends.end < self.first_position:  # rows that it did not see are gone
+            ends = EpisodeEnds(self.num_environments, self.max_length, self.first_position)
+            self._episode_ends = ends
+        if ends.end < self._end:
+            ends.read(self._step_types(range(ends.end, self._end)))
+        found = ends.of(env_ids.cpu().numpy(), positions.cpu().numpy())
+        return torch.from_numpy(found)
+
     def clear(self) -> None:
         """Forget all steps; the memory stays reserved."""
         self._end = 0
+        self._episode_ends = None
         self._forgotten()
 
     def state_dict(self) -> dict[str, Any]:
@@ -318,6 +349,19 @@ class ReplayBuffer:
 
     def _restore_extra(self, contents: Contents, read: Read) -> None:
         """Take over what `_extra` gave, when the steps are there."""
+
+    def _step_types(self, times: range) -> NDArray[np.int32]:
+        """The field `step_type` of rows, `[len(times), B]`."""
+        storage = self._storage
+        names = [] if storage is None else [leaf.name for leaf in storage.layout.leaves]
+        for index, name in enumerate(names):
+            if name.rpartition(".")[2] == "step_type":
+                assert storage is not None
+                return storage.read(index, times).cpu().numpy()
+        raise UsageError(
+            f"the replay buffer holds {', '.join(names) or 'no steps'}, and no step_type that "
+            f"would tell where episodes end: add time steps"
+        )
 
     def _slots_of(self, env_ids: Indices, positions: Indices) -> Indices:
         return positions % self.max_length * self.num_environments + env_ids

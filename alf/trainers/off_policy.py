@@ -17,12 +17,16 @@ from alf.schedulers import as_scheduler
 from alf.trainers.learner import Learner
 from alf.trainers.trainer_config import TrainerConfig
 from alf.trainers.update import valid_steps
+from alf.transforms import DataTransformer
 
 
 class ReplayLearner(Learner):
     """Collects a few steps, then makes some updates on samples of all that is remembered.
 
-    See `Learner` for the arguments.
+    See `Learner` for the other arguments.
+
+    Args:
+        transformer: changes samples; `None` leaves them as they are.
 
     Raises:
         ConfigError: the algorithm has a memory, or a setting of the replay is not possible.
@@ -37,6 +41,7 @@ class ReplayLearner(Learner):
         observe: Callable[[Any], TimeStep],
         batch_size: int,
         config: TrainerConfig,
+        transformer: DataTransformer | None = None,
     ):
         super().__init__(algorithm, observe, batch_size, config)
         if self._rollout.has_memory:
@@ -53,6 +58,7 @@ class ReplayLearner(Learner):
             )
         self._batch_size = config.mini_batch_size or 256
         self._beta = as_scheduler(config.priority_replay_beta)
+        self._transformer = transformer
         self._batch: SampledBatch | None = None
         self._cut_off: dict[str, list[torch.Tensor]] | None = None
         self.replay = _make_replay(batch_size, config)
@@ -104,6 +110,8 @@ class ReplayLearner(Learner):
             return
         batch = self._batch = self._sample()
         inputs, rollout_info = batch.experience
+        if self._transformer is not None:
+            inputs = self._transformer.transform_sample(inputs, batch)
         loss_info, info = self._algorithm.batch_loss(inputs, rollout_info)
         if isinstance(self.replay, PrioritizedReplayBuffer):
             loss_info = loss_info._replace(loss=loss_info.loss * batch.weights)

@@ -99,7 +99,9 @@ class Trainer:
             env.current_time_step(),
             buffer_size=max(config.metric_min_buffer_size, env.batch_size),
         )
-        self._learner = make_learner(self.policy.algorithm, self._observe, env.batch_size, config)
+        self._learner = make_learner(
+            self.policy.algorithm, self._observe, env.batch_size, config, self.policy.transformer
+        )
         self._fingerprinter = Fingerprinter(config, seed)
         self._folder = CheckpointFolder(config.root_dir)
         self._log = RunLog(config.root_dir, config.summaries_flush_secs)

@@ -1,6 +1,7 @@
 """Transforms between an environment and an algorithm: of rewards, images, frames, statistics."""
 
 from alf.transforms.base import DataTransformer, IdentityDataTransformer, StatelessTransformer
+from alf.transforms.hindsight import HindsightExperienceTransformer, l2_dist_close_reward_fn
 from alf.transforms.normalizer import Normalizer
 from alf.transforms.observation import FrameStacker, ImageScaleTransformer, ObservationNormalizer
 from alf.transforms.reward import (
@@ -19,6 +20,7 @@ from alf.transforms.sequential import (
 __all__ = [
     "DataTransformer",
     "FrameStacker",
+    "HindsightExperienceTransformer",
     "IdentityDataTransformer",
     "ImageScaleTransformer",
     "Normalizer",
@@ -32,4 +34,5 @@ __all__ = [
     "StatelessTransformer",
     "UntransformedTimeStep",
     "create_data_transformer",
+    "l2_dist_close_reward_fn",
 ]

@@ -9,6 +9,7 @@ from torch import nn
 from alf.data_structures import TimeStep
 from alf.errors import ConfigError
 from alf.nest import flatten, get_field, map_structure, transform_nest
+from alf.replay import SampledBatch
 from alf.tensor_specs import TensorSpec
 
 
@@ -22,15 +23,21 @@ class DataTransformer(nn.Module):
         observation_spec: nest of specs of the observation that comes in.
         transformed_observation_spec: nest of specs of the observation that goes out.
         state_spec: nest of specs of the memory; `()` without one.
+        changed_fields: dotted paths of what is changed in observations; `""` is the whole.
     """
 
     def __init__(
-        self, observation_spec: Any, transformed_observation_spec: Any, state_spec: Any = ()
+        self,
+        observation_spec: Any,
+        transformed_observation_spec: Any,
+        state_spec: Any = (),
+        changed_fields: Sequence[str] = (),
     ):
         super().__init__()
         self._observation_spec = observation_spec
         self._transformed_observation_spec = transformed_observation_spec
         self._state_spec = state_spec
+        self._changed_fields = tuple(changed_fields)
 
     @property
     def observation_spec(self) -> Any:
@@ -52,6 +59,23 @@ class DataTransformer(nn.Module):
         """How many frames one observation holds."""
         return 1
 
+    @property
+    def changed_fields(self) -> tuple[str, ...]:
+        """Dotted paths of what is changed in observations; `""` is the whole."""
+        return self._changed_fields
+
+    @property
+    def changes_samples(self) -> bool:
+        """Whether `transform_sample` does anything."""
+        return False
+
+    def stand_among(self, members: Sequence["DataTransformer"]) -> None:
+        """Called once where several transforms are applied, for one that depends on the others.
+
+        Args:
+            members: all of them in order, this one included.
+        """
+
     def initial_state(self, batch_size: int, device: torch.device | str = "cpu") -> Any:
         """The memory before the first step: zeros `[B, ...]`."""
         return map_structure(lambda spec: spec.zeros((batch_size,)).to(device), self._state_spec)
@@ -64,6 +88,17 @@ class DataTransformer(nn.Module):
             state: as `state_spec` says.
         """
         raise NotImplementedError
+
+    def transform_sample(self, time_steps: TimeStep, batch: SampledBatch) -> TimeStep:
+        """The changed time steps of a sample from a replay buffer, `[T, B, ...]`.
+
+        What is stored has gone through `transform_timestep` before.
+
+        Args:
+            time_steps: as they are stored, or as the transform before gives them.
+            batch: the sample that they are of, for looking up what else is stored.
+        """
+        return time_steps
 
 
 class StatelessTransformer(DataTransformer):

@@ -53,7 +53,11 @@ class ImageScaleTransformer(StatelessTransformer):
                 raise ConfigError(f"ImageScaleTransformer scales bytes, but was given {spec}")
             return BoundedTensorSpec(spec.shape, torch.float32, min, max)
 
-        super().__init__(observation_spec, map_fields(observation_spec, paths, scaled_spec))
+        super().__init__(
+            observation_spec,
+            map_fields(observation_spec, paths, scaled_spec),
+            changed_fields=paths,
+        )
         self._fields = paths
         self._min = min
         self._max = max
@@ -115,6 +119,7 @@ class FrameStacker(DataTransformer):
             )
             if stack_size > 1
             else (),
+            paths if stack_size > 1 else (),
         )
         self._stack_size = stack_size
         self._fields = paths
@@ -212,7 +217,11 @@ class ObservationNormalizer(StatelessTransformer):
                 return BoundedTensorSpec(spec.shape, torch.float32, -clipping, clipping)
             return TensorSpec(spec.shape, torch.float32)
 
-        super().__init__(observation_spec, map_fields(observation_spec, paths, normalized_spec))
+        super().__init__(
+            observation_spec,
+            map_fields(observation_spec, paths, normalized_spec),
+            changed_fields=paths,
+        )
         self._fields = paths
         self._normalizers = nn.ModuleList(normalizers)
         self.to(get_default_device())

@@ -8,6 +8,7 @@ from torch import nn
 from alf._config import configurable
 from alf.data_structures import TimeStep
 from alf.errors import ConfigError
+from alf.replay import SampledBatch
 from alf.transforms.base import DataTransformer, IdentityDataTransformer, StatelessTransformer
 
 Ctor = Callable[..., DataTransformer]
@@ -69,9 +70,16 @@ class SequentialDataTransformer(DataTransformer):
                 )
             members.append(member)
             spec = member.transformed_observation_spec
-        super().__init__(observation_spec, spec, tuple(member.state_spec for member in members))
+        super().__init__(
+            observation_spec,
+            spec,
+            tuple(member.state_spec for member in members),
+            [field for member in members for field in member.changed_fields],
+        )
         self._members = nn.ModuleList(members)
         self._in_order = members
+        for member in members:
+            member.stand_among(members)
 
     @property
     def stack_size(self) -> int:
@@ -80,6 +88,11 @@ class SequentialDataTransformer(DataTransformer):
         for member in self._in_order:
             size *= member.stack_size
         return size
+
+    @property
+    def changes_samples(self) -> bool:
+        """Whether one of them does."""
+        return any(member.changes_samples for member in self._in_order)
 
     def members(self) -> Iterator[DataTransformer]:
         """The transforms, in order."""
@@ -93,6 +106,12 @@ class SequentialDataTransformer(DataTransformer):
             timestep, new_state = member.transform_timestep(timestep, member_state)
             states.append(new_state)
         return timestep, tuple(states)
+
+    def transform_sample(self, time_steps: TimeStep, batch: SampledBatch) -> TimeStep:
+        """The time steps after all transforms; see the base."""
+        for member in self._in_order:
+            time_steps = member.transform_sample(time_steps, batch)
+        return time_steps
 
 
 def create_data_transformer(

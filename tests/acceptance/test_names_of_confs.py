@@ -107,6 +107,10 @@ RewardClipping
     observation_spec=() minmax=(-1,1)
 RewardNormalizer
     observation_spec=() normalizer=None update_max_calls=0 clip_value=-1.0 update_mode='replay'
+HindsightExperienceTransformer
+    observation_spec her_proportion=0.8
+    achieved_goal_field='time_step.observation.achieved_goal'
+    desired_goal_field='time_step.observation.desired_goal' reward_fn
 RewardScaling
     scale observation_spec=()
 RewardShifting
@@ -194,6 +198,7 @@ CyclicalScheduler
 
 MOVED = [
     ("alf.algorithms.config", "TrainerConfig"),
+    ("alf.algorithms.data_transformer", "HindsightExperienceTransformer"),
     ("alf.algorithms.data_transformer", "ObservationNormalizer"),
     ("alf.algorithms.ppo_algorithm", "PPOLoss"),
     ("alf.environments.alf_wrappers", "TimeLimit"),
@@ -248,7 +253,7 @@ def resolved(name: str) -> str:
 
 def test_the_record_is_whole():
     """Nothing was lost in writing it down."""
-    assert 449 == len(PARAMETERS)
+    assert 454 == len(PARAMETERS)
     assert "0.541324854612918" == PARAMETERS["BetaProjectionNetwork.bias_init_value"]
 
 
