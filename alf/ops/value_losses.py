@@ -34,6 +34,26 @@ def element_wise_huber_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return huber_loss(x, y, reduction="none")
 
 
+def expectile_loss(target: torch.Tensor, value: torch.Tensor, expectile: float) -> torch.Tensor:
+    """`|expectile - 1(target < value)| (target - value)^2`: its minimum is an expectile.
+
+    Where the target is above the value it weighs `expectile`, below `1 - expectile`. With 0.5 the
+    minimum is the mean of the targets; close to 1 it is close to the largest of them. Equation 3 of
+    https://arxiv.org/abs/2110.06169
+
+    Args:
+        target: `[...]`.
+        value: `[...]`.
+        expectile: in `(0, 1)`.
+
+    Returns:
+        `[...]`.
+    """
+    assert target.shape == value.shape, (target.shape, value.shape)
+    error = target - value
+    return torch.where(error < 0, 1 - expectile, expectile) * error.square()
+
+
 def explained_variance(
     values: torch.Tensor, returns: torch.Tensor, mask: torch.Tensor | None = None
 ) -> torch.Tensor:

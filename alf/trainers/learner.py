@@ -54,7 +54,8 @@ class Learner(ABC):
                 stood then; `None` if they could not be put back, and begin new episodes.
         """
         self._updater.load_state_dict(state["optimizers"])
-        if time_step is not None:
+        # There is no rollout to go on with after training from recorded episodes.
+        if time_step is not None and state["rollout"]:
             self._rollout.load_state_dict(state["rollout"], time_step)
 
     def save_replay(self, folder: Path) -> dict[str, str]:

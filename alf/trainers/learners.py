@@ -9,6 +9,7 @@ from alf.errors import ConfigError
 from alf.trainers.learner import Learner
 from alf.trainers.minibatch import MinibatchLearner
 from alf.trainers.off_policy import ReplayLearner
+from alf.trainers.offline import OfflineLearner, Recording
 from alf.trainers.on_policy import OnPolicyLearner
 from alf.trainers.trainer_config import TrainerConfig
 from alf.transforms import DataTransformer
@@ -20,6 +21,7 @@ def make_learner(
     batch_size: int,
     config: TrainerConfig,
     transformer: DataTransformer | None = None,
+    recording: Recording | None = None,
 ) -> Learner:
     """The learner that an algorithm and the config ask for.
 
@@ -29,10 +31,13 @@ def make_learner(
         batch_size: the number of environments.
         config: settings of the job.
         transformer: what `observe` changes time steps with; may also change samples.
+        recording: recorded episodes to learn from instead of stepping the environments.
 
     Raises:
         ConfigError: the transformer changes samples, and there are none; or see the learners.
     """
+    if recording is not None:
+        return OfflineLearner(algorithm, observe, recording, config)
     if not algorithm.on_policy and not config.whole_replay_buffer_training:
         return ReplayLearner(algorithm, observe, batch_size, config, transformer)
     if transformer is not None and transformer.changes_samples:

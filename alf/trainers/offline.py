@@ -21,6 +21,9 @@ from alf.trainers.policy import Policy
 from alf.trainers.trainer_config import TrainerConfig
 from alf.transforms import IdentityDataTransformer
 
+# What `TrainerConfig` has spread over the iterations already.
+_NO_COUNTS: dict[str, Any] = {"num_evals": None, "num_summaries": None}
+
 
 class RecordedAction(NamedTuple):
     """What stands where a rollout would have left its info.
@@ -44,6 +47,11 @@ class Recording:
 
     Raises:
         UsageError: the recording is not there, or is not one of this environment.
+
+    Attributes:
+        steps: as the environment gave them.
+        digest: SHA-256 of the steps.
+        transformer: the policy's.
     """
 
     def __init__(self, config: TrainerConfig, policy: Policy, env: AlfEnvironment):
@@ -56,6 +64,7 @@ class Recording:
         specs = StepSpecs(env.observation_spec(), env.action_spec())
         self.steps = load_recorded(config.offline_buffer_dir, specs, config.offline_buffer_length)
         self.digest = self.steps.digest()
+        self.transformer = policy.transformer
         self._policy = policy
         if not self._is_plain:
             policy.transformer.train()
@@ -76,6 +85,14 @@ class Recording:
     @property
     def _is_plain(self) -> bool:
         return isinstance(self._policy.transformer, IdentityDataTransformer)
+
+
+def open_recording(config: TrainerConfig, policy: Policy, env: AlfEnvironment) -> Recording | None:
+    """What `TrainerConfig.offline_buffer_dir` names; `None` where training is in the environment.
+
+    See `Recording` for the arguments.
+    """
+    return None if config.offline_buffer_dir is None else Recording(config, policy, env)
 
 
 @torch.no_grad()
@@ -141,39 +158,37 @@ class OfflineLearner(ReplayLearner):
                 "TrainerConfig.priority_replay is on, and recorded steps are all drawn equally "
                 "often: turn it off"
             )
-        count = len(recording.steps)
+        count, episodes = len(recording.steps), len(recording.steps.starts)
         super().__init__(
             algorithm,
             observe,
-            1,
-            replace(
-                config,
-                replay_buffer_length=count,
-                num_evals=None,
-                num_summaries=None,
-                initial_collect_steps=0,
+            batch_size=1,
+            config=replace(
+                config, replay_buffer_length=count, initial_collect_steps=0, **_NO_COUNTS
             ),
+            transformer=recording.transformer,
         )
         if count < self._length:
             raise ConfigError(
                 f"TrainerConfig.mini_batch_length is {self._length}, and the recording has "
                 f"{count} rows: record more, or take shorter sequences"
             )
-        self._recording = recording
-        logging.info(
-            "Recorded: %s steps of %s episodes.",
-            f"{count - len(recording.steps.starts):,}",
-            f"{len(recording.steps.starts):,}",
-        )
+        self._recording: Recording | None = recording
+        self._digest = recording.digest
+        logging.info("Recorded: %d steps in %d episodes.", count - episodes, episodes)
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: not the recording, but which it was."""
-        return {"optimizers": self._updater.state_dict(), "recording": self._recording.digest}
+        return {
+            "optimizers": self._updater.state_dict(),
+            "rollout": {},
+            "recording": self._digest,
+        }
 
     def load_state_dict(self, state: dict[str, Any], time_step: TimeStep | None) -> None:
         """Go on where `state_dict` was taken; see `Learner`."""
         self._updater.load_state_dict(state["optimizers"])
-        if state.get("recording") != self._recording.digest:
+        if state.get("recording") != self._digest:
             logging.warning(
                 "The recorded episodes are not those that the checkpoint was trained on: "
                 "training goes on with other ones."
@@ -192,6 +207,7 @@ class OfflineLearner(ReplayLearner):
         It is put into the buffer at the first iteration and not before, since a resumed job has
         the statistics that it is seen with only after it was built.
         """
-        if not self.replay.num_steps:
+        if self._recording is not None:
             experience = self._recording.seen()
             self.replay.add_rows(map_structure(lambda x: x.unsqueeze(1), experience))
+            self._recording = None  # one copy is enough

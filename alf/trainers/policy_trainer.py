@@ -26,6 +26,7 @@ from alf.trainers.checkpoint import (
 from alf.trainers.evaluation import Evaluator
 from alf.trainers.fingerprint import Fingerprinter
 from alf.trainers.learners import make_learner
+from alf.trainers.offline import open_recording
 from alf.trainers.play import play
 from alf.trainers.policy import Policy
 from alf.trainers.progress import TrainProgress
@@ -46,7 +47,7 @@ class TrainResult:
         env_steps: environment steps done, all of the job's.
         wall_s: seconds from this process's first environment step to its last update.
         steps_per_s: environment steps a second over `wall_s`.
-        average_return: of the last training episodes; `None` if none ended.
+        average_return: see `Trainer.average_return`.
         checkpoint: name of the newest checkpoint.
         snapshot: id of the snapshot in use; `None` without one.
     """
@@ -100,7 +101,12 @@ class Trainer:
             buffer_size=max(config.metric_min_buffer_size, env.batch_size),
         )
         self._learner = make_learner(
-            self.policy.algorithm, self._observe, env.batch_size, config, self.policy.transformer
+            self.policy.algorithm,
+            self._observe,
+            env.batch_size,
+            config,
+            self.policy.transformer,
+            open_recording(config, self.policy, env),
         )
         self._fingerprinter = Fingerprinter(config, seed)
         self._folder = CheckpointFolder(config.root_dir)
@@ -109,6 +115,7 @@ class Trainer:
         self.snapshot: str | None = None
         self.before_checkpoint: Callable[[], None] = lambda: None
         self.stopped_by: int | None = None
+        self._evaluated: float | None = None  # the return, where no training episode gives one
 
     @property
     def env_steps(self) -> int:
@@ -117,8 +124,11 @@ class Trainer:
 
     @property
     def average_return(self) -> float | None:
-        """Of the last training episodes; `None` before the first one ends."""
-        return self._metrics.results().get("Metrics/AverageReturn")
+        """Of the last training episodes; `None` before the first one ends.
+
+        Where training steps no environment, of the last evaluation.
+        """
+        return self._metrics.results().get("Metrics/AverageReturn", self._evaluated)
 
     @property
     def is_finished(self) -> bool:
@@ -161,6 +171,8 @@ class Trainer:
             logging.warning("%s has no replay buffer any more: it is filled anew.", where)
         set_random_states(state["random"])
         self.iteration = checkpoint.iteration
+        if self._config.offline_buffer_dir is not None:
+            self._evaluated = checkpoint.average_return
         self._log.rewind(checkpoint.iteration)
         logging.info("%s is loaded successfully.", where)
 
@@ -217,7 +229,9 @@ class Trainer:
                 for tag, value in self._metrics.results().items():
                     summary.scalar(tag, value)
         if self._evaluator is not None and number % self._config.eval_interval == 0:
-            self._evaluator.evaluate(self.policy, number, self.env_steps)
+            mean = self._evaluator.evaluate(self.policy, number, self.env_steps)
+            if self._config.offline_buffer_dir is not None:
+                self._evaluated = mean
 
     def _fraction_done(self) -> float:
         """In `[0, 1]`; of what the conf counts, so that a resume finds the same fraction."""

@@ -250,9 +250,12 @@ class TrainJob:
         if result.average_return is not None:
             shown = f"average return {result.average_return:.2f}"
         self._report(f"done      {shown} after {result.iterations:,} iterations")
-        self._report(
-            f"speed     {result.steps_per_s:,.0f} environment steps a second for "
-            f"{result.wall_s:.1f} s; {result.env_steps:,} in all"
+        speed = (
+            f"{result.steps_per_s:,.0f} environment steps a second for {result.wall_s:.1f} s; "
+            f"{result.env_steps:,} in all"
         )
+        if not result.env_steps:
+            speed = f"{result.wall_s:.1f} s; no environment was stepped but for evaluation"
+        self._report(f"speed     {speed}")
         self._report(f"model     {self._folder.path / result.checkpoint}")
         self._report(f"curves    tensorboard --logdir {self._quoted}")

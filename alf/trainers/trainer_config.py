@@ -7,8 +7,14 @@ from typing import Any
 from alf._config import configurable
 from alf._config.settled import Settled, no_matter, settled
 from alf.errors import ConfigError
+from alf.replay import Source
 
 _HERE = "the rollout runs in the training process"
+
+_ALONE = (
+    "training is either from recorded episodes or in the environment: to go on in the environment, "
+    "resume the job with --conf_param=TrainerConfig.offline_buffer_dir=None"
+)
 
 _SETTLED = {
     "ml_type": Settled("rl", "this framework trains by reinforcement only"),
@@ -46,10 +52,8 @@ _SETTLED = {
     "summarize_output": Settled(
         False, "set debug_summaries and summarize_action_distributions instead"
     ),
-    "offline_buffer_dir": Settled(None, "experience comes from the environments alone"),
-    "offline_buffer_length": no_matter(None),  # of an offline buffer, like the next two
-    "rl_train_after_update_steps": no_matter(0),
-    "rl_train_every_update_steps": no_matter(1),
+    "rl_train_after_update_steps": Settled(0, _ALONE),
+    "rl_train_every_update_steps": Settled(1, _ALONE),
     "empty_cache": no_matter(False),  # memory is allocated once and used again
     "visualize_alf_tree": Settled(False, "print the algorithm: it is a torch module"),
 }
@@ -102,6 +106,14 @@ class TrainerConfig:
             sampling by priority, by the largest of them.
         replay_checkpoints: how many of the newest checkpoints keep their replay buffer.
 
+        offline_buffer_dir: recorded episodes to learn from, instead of stepping the environments,
+            which then serve evaluation alone: the path of an `.npz` file (`alf play --record_file`
+            and `alf.replay.write_episodes` write such), of a folder of them, `"minari:<data set>"`,
+            a function that gives each `alf.replay.Episode`, or a list of any of these. An
+            iteration is `num_updates_per_train_iter` updates on samples, as from a replay buffer.
+        offline_buffer_length: of each entry of `offline_buffer_dir` at most so many time steps,
+            the last ones; `None` for all.
+
         num_checkpoints: how many checkpoints to write, evenly spaced, and to keep: beyond that the
             oldest goes, never the newest or the best. The last iteration always writes one; 0
             writes only that.
@@ -153,6 +165,9 @@ class TrainerConfig:
     normalize_importance_weights_by_max: bool = False
     replay_checkpoints: int = 2
 
+    offline_buffer_dir: Source | Sequence[Source] | None = None
+    offline_buffer_length: int | None = None
+
     num_checkpoints: int = 10
     fingerprint_steps: int = 64
     evaluate: bool = False
@@ -190,6 +205,11 @@ class TrainerConfig:
                 self._refuse(name, "a number of at least 0")
         if not 0 <= self.epsilon_greedy <= 1:
             self._refuse("epsilon_greedy", "a probability between 0 and 1")
+        if self.offline_buffer_dir is not None and self.num_env_steps:
+            raise ConfigError(
+                f"TrainerConfig.num_env_steps is {self.num_env_steps}, and training from recorded "
+                f"episodes (offline_buffer_dir) takes no environment step: set num_iterations"
+            )
         if self.algorithm_ctor is None:
             raise ConfigError(
                 "the conf does not say which algorithm to train: add for example\n"
