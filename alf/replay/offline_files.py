@@ -16,6 +16,7 @@ else is in a file is passed over.
 
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -36,6 +37,11 @@ _HEADERS: dict[tuple[int, int], Callable[[IO[bytes]], tuple[Any, bool, np.dtype[
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+
+
+# What reading a broken file raises: the last three for compression, encryption, and sizes that no
+# file has.
+_DAMAGES = (zipfile.BadZipFile, ValueError, EOFError, zlib.error, RuntimeError, MemoryError)
 
 
 class Episode(NamedTuple):
@@ -144,7 +150,7 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
             _refuse_objects(path, archive, members)
             found = {name.removesuffix(".npy"): name for name in members}
             return {name: _read(archive, found[name]) for name in names if name in found}
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+    except _DAMAGES as error:
         raise UsageError(
             f"'{path}' is no .npz file of recorded episodes, or is damaged: {error}. "
             f"`alf play --record_file x.npz` and alf.replay.write_episodes() write such files"
