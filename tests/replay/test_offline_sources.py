@@ -1,8 +1,10 @@
 """Where recorded episodes come from."""
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,20 +92,35 @@ class TestMinari:
             load_recorded("minari:some/set-v0", SPECS)
 
     @pytest.mark.skipif(importlib.util.find_spec("minari") is None, reason="needs Minari")
+    @pytest.mark.filterwarnings("ignore::UserWarning")  # Minari's, about what a set does not tell
     def test_a_data_set_of_this_machine(self, tmp_path: Path, monkeypatch):
         """What Minari recorded of a CartPole is what comes out; what is not there is a lesson."""
         monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
         import gymnasium
-        import minari  # type: ignore[import-not-found]
 
-        env = minari.DataCollector(gymnasium.make("CartPole-v1"))
+        minari: Any = importlib.import_module("minari")
+
+        env = gymnasium.make("CartPole-v1")
         actions = [0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+        buffers = []
         for seed in range(3):
-            env.reset(seed=seed)
-            for action in actions:
-                if any(env.step(action)[2:4]):
-                    break
-        env.create_dataset(dataset_id="test/cartpole-v0", algorithm_name="none")
+            seen, ended = [env.reset(seed=seed)[0]], []
+            while not any(ended):
+                observation, _, terminated, _, _ = env.step(actions[len(ended)])
+                seen.append(observation)
+                ended.append(terminated)
+            count = len(ended)
+            buffers.append(
+                minari.data_collector.EpisodeBuffer(
+                    id=seed,
+                    observations=seen,
+                    actions=actions[:count],
+                    rewards=[1.0] * count,
+                    terminations=ended,
+                    truncations=[False] * count,
+                )
+            )
+        minari.create_dataset_from_buffers("test/cartpole-v0", buffers, env, algorithm_name="none")
         specs = StepSpecs(TensorSpec((4,)), BoundedTensorSpec((), torch.int64, 0, 1))
 
         steps = load_recorded("minari:test/cartpole-v0", specs)
