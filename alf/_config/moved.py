@@ -2,7 +2,7 @@
 
 `from alf.utils.math_ops import clipped_exp` works although there is no folder `utils`: a finder,
 asked by Python after all others, gives a module without code that looks its names up in their
-homes. Where something is left out, importing it says what to use instead.
+homes. Where a name is left out, importing it says what to use instead.
 """
 
 import importlib
@@ -46,7 +46,6 @@ LEFT_OUT: dict[str, str] = {
     "ActorRNNNetwork": "use ActorDistributionRNNNetwork with ActorCriticAlgorithm",
     "CriticRNNNetwork": "use CriticNetwork; SacAlgorithm learns from single steps, and a "
     "FrameStacker shows it the past",
-    "DdpgAlgorithm": "use SacAlgorithm for continuous actions",
     "OnehotCategoricalProjectionNetwork": "use CategoricalProjectionNetwork, whose actions are "
     "integers",
     "QRNNNetwork": "use QNetwork; DqnAlgorithm learns from single steps, and a FrameStacker shows "
@@ -56,9 +55,8 @@ LEFT_OUT: dict[str, str] = {
     "TruncatedProjectionNetwork": "use BetaProjectionNetwork, or NormalProjectionNetwork with "
     "scale_distribution=True, for actions that stay within their bounds",
     "UnitNormalActorDistributionNetwork": "use ActorDistributionNetwork",
-    "alf.algorithms.ddpg_algorithm": "use SacAlgorithm for continuous actions",
 }
-"""Class or module -> what to use instead of it."""
+"""Class -> what to use instead of it."""
 
 
 class MovedModules:
@@ -67,16 +65,8 @@ class MovedModules:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """A spec for a module that moved; `None` for any other.
-
-        Raises:
-            ModuleNotFoundError: it is left out; the message says what to use instead.
-        """
+        """A spec for a module that moved; `None` for any other."""
         del path, target
-        if fullname in LEFT_OUT:
-            raise ModuleNotFoundError(
-                f"there is no {fullname}: {LEFT_OUT[fullname]}", name=fullname
-            )
         if fullname not in HOMES:
             return None
         return importlib.machinery.ModuleSpec(

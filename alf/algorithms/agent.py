@@ -98,6 +98,11 @@ class Agent(Algorithm):
         return self._rl_algorithm.on_policy
 
     @property
+    def state_is_for_acting(self) -> bool:
+        """As the RL algorithm says."""
+        return self._rl_algorithm.state_is_for_acting
+
+    @property
     def has_batched_train_step(self) -> bool:
         """As the RL algorithm says."""
         return self._rl_algorithm.has_batched_train_step

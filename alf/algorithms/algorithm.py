@@ -102,6 +102,14 @@ class Algorithm(nn.Module):
         return True
 
     @property
+    def state_is_for_acting(self) -> bool:
+        """Whether training does without the state, which is, say, the noise of the actions.
+
+        Then an algorithm with a state can be trained on samples of single steps.
+        """
+        return False
+
+    @property
     def has_batched_train_step(self) -> bool:
         """Whether `train_step` stands in for gradients through the rollout.
 

@@ -22,6 +22,12 @@ from alf._config import configurable
 from alf._config.settled import Settled, no_matter, settled
 from alf.algorithms.action_parts import ActionParts
 from alf.algorithms.algorithm import Algorithm
+from alf.algorithms.critic_values import (
+    follow_values,
+    lowest,
+    weights_of_lowest,
+    without_memory,
+)
 from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
@@ -195,7 +201,10 @@ class SacAlgorithm(Algorithm):
         self._actor_network: Network | None = None
         if continuous is not None:
             make_actor = _needed("actor_network_cls", actor_network_cls)
-            self._actor_network = _make_actor(make_actor, observation_spec, continuous)
+            self._actor_network = without_memory(
+                make_actor(input_tensor_spec=observation_spec, action_spec=continuous),
+                type(self).__name__,
+            )
         pair = observation_spec if continuous is None else (observation_spec, continuous)
         arguments = {} if discrete is None else {"action_spec": discrete}
         make_critic = (
@@ -260,7 +269,7 @@ class SacAlgorithm(Algorithm):
         values = self._values(self._critics, now, continuous)
         value = self._pick(values, discrete) if self._is_discrete else values
         if self._actor_network is None:
-            actor_loss, log_pi = (), self._choice(_lowest(values.detach()))[1].unsqueeze(-1)
+            actor_loss, log_pi = (), self._choice(lowest(values.detach()))[1].unsqueeze(-1)
         else:
             actor_loss, log_pi = self._improve_actor(self._actor_network, now, alpha[-1])
         sequence = (inputs.step_type.shape[0] - 1, inputs.step_type.shape[1])
@@ -311,7 +320,7 @@ class SacAlgorithm(Algorithm):
             continuous = choose(distribution)
         if not self._is_discrete:
             return continuous, distribution
-        values = _lowest(self._values(self._critics, observation, continuous))
+        values = lowest(self._values(self._critics, observation, continuous))
         choice = Categorical(values / self._temperature.alpha()[0], self._offset)
         discrete = choose(choice)
         return self._parts.join(discrete, continuous), self._parts.join(choice, distribution)
@@ -319,7 +328,7 @@ class SacAlgorithm(Algorithm):
     def _tell_values(self, info: SacInfo, observation: Any) -> SacInfo:
         """An info of `predict_step` with what the critics think of its action."""
         _, continuous = self._parts.split(info.action)
-        values = _lowest(self._values(self._critics, observation, continuous))
+        values = lowest(self._values(self._critics, observation, continuous))
         return info._replace(q_values=values) if self._is_discrete else info._replace(value=values)
 
     def _values(self, critics: Network, observation: Any, continuous: Any) -> torch.Tensor:
@@ -348,11 +357,11 @@ class SacAlgorithm(Algorithm):
         bonuses: list[torch.Tensor] = []
         if self._actor_network is not None:
             distribution, _ = self._actor_network(observation)
-            continuous, log_pi = _sample_with_log_prob(distribution)
+            continuous, log_pi = sample_with_log_prob(distribution)
             bonuses.append(-alpha[-1] * log_pi)
-        value = _lowest(self._values(self._target_critics, observation, continuous))
+        value = lowest(self._values(self._target_critics, observation, continuous))
         if self._is_discrete:
-            own = _lowest(self._values(self._critics, observation, continuous))
+            own = lowest(self._values(self._critics, observation, continuous))
             probs, log_pi = self._choice(own)
             value = (probs * value).sum(-1)
             bonuses.append(-alpha[0] * log_pi)
@@ -361,36 +370,22 @@ class SacAlgorithm(Algorithm):
     def _improve_actor(
         self, actor: Network, observation: Any, alpha: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The actor's loss `[N]`, and the log probabilities `[N, P]` without gradient.
-
-        The gradient of the values is taken at the action and goes on from there into the actor
-        alone, so that no gradient for the critics is computed.
-        """
+        """The actor's loss `[N]`, and the log probabilities `[N, P]` without gradient."""
         distribution, _ = actor(observation)
-        action, log_pi = _sample_with_log_prob(distribution)
+        action, log_pi = sample_with_log_prob(distribution)
         values = self._values(self._critics, observation, action)
-        lowest, at = values.detach().min(1, keepdim=True)
-        weight = torch.ones_like(lowest)
+        weights = self._weigh(values.detach())
+        loss = alpha * log_pi + follow_values(action, values, weights, self._dqda_clipping)
         log_pis = [log_pi.detach()]
         if self._is_discrete:
-            weight, choice_log_pi = self._choice(lowest)
-            log_pis.insert(0, choice_log_pi.squeeze(1))
-        leaves = flatten(action)
-        # The gradient of sum(weight * lowest): what is not the lowest has none.
-        weights = torch.zeros_like(values).scatter_(1, at, weight)
-        value = (weight * lowest).flatten(1).sum(-1)
-        loss = alpha * log_pi - value
-        for leaf, dqda in zip(leaves, torch.autograd.grad(values, leaves, weights), strict=True):
-            if self._dqda_clipping is not None:
-                dqda = dqda.clamp(-self._dqda_clipping, self._dqda_clipping)  # noqa: PLW2901
-            # 0 as it stands, so that the loss is that of the paper; its gradient is what counts.
-            loss = loss - (dqda * (leaf - leaf.detach())).view(leaf.shape[0], -1).sum(-1)
+            log_pis.insert(0, self._choice(lowest(values.detach()))[1])
         return loss, torch.stack(log_pis, -1)
 
-
-def _lowest(values: torch.Tensor) -> torch.Tensor:
-    """What the most sober replica says, `[N]` or `[N, n]`."""
-    return values.amin(1) if values.shape[1] > 1 else values.squeeze(1)
+    def _weigh(self, values: torch.Tensor) -> torch.Tensor:
+        """How much each value counts for the actor, like `values`: the lowest alone does."""
+        if not self._is_discrete:
+            return weights_of_lowest(values)
+        return weights_of_lowest(values, self._choice(lowest(values))[0])
 
 
 def _needed(name: str, make: Callable[..., Any] | None) -> Callable[..., Any]:
@@ -399,19 +394,7 @@ def _needed(name: str, make: Callable[..., Any] | None) -> Callable[..., Any]:
     return make
 
 
-def _make_actor(
-    actor_network_cls: Callable[..., Any], observation_spec: Any, action_spec: Any
-) -> Network:
-    actor = actor_network_cls(input_tensor_spec=observation_spec, action_spec=action_spec)
-    if actor.state_spec != ():
-        raise ConfigError(
-            f"{actor.name} has a memory ({actor.state_spec}), and SacAlgorithm learns from single "
-            f"steps: give it an actor network without one"
-        )
-    return actor
-
-
-def _sample_with_log_prob(nest: Any) -> tuple[Any, torch.Tensor]:
+def sample_with_log_prob(nest: Any) -> tuple[Any, torch.Tensor]:
     """An action of a nest of distributions, with gradient, and its log probability `[N]`."""
     if isinstance(nest, Distribution):
         return nest.rsample_with_log_prob()

@@ -52,17 +52,25 @@ class TargetUpdater(nn.Module):
 
     updates: torch.Tensor
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the next `update` moves the target."""
+        return (self._known_count() + 1) % self._period == 0
+
     @torch.no_grad()
     def update(self) -> None:
         """Count a step of the optimizer, and move where the period is over."""
         if self._period > 1:
-            if self._count is None:
-                self._count = int(self.updates)
-            self._count = (self._count + 1) % self._period
+            self._count = (self._known_count() + 1) % self._period
             self.updates.fill_(self._count)
             if self._count:
                 return
         self._move()
+
+    def _known_count(self) -> int:
+        if self._count is None:
+            self._count = int(self.updates)
+        return self._count
 
     def _move(self) -> None:
         original, target = self._networks

@@ -5,17 +5,22 @@ before it, on the observations of the update. Where their average distance excee
 step is shortened: parameters move to `old + ratio * (new - old)`, with `ratio` lowered until the
 distance fits. The idea is TRPO's (Schulman et al., "Trust Region Policy Optimization",
 https://arxiv.org/abs/1502.05477), with a backtracking first-order step in place of its solver.
+
+Updates may be on unrolls or on replayed experience, and the policy may be one that gives an action
+rather than a distribution.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
 from alf._config import configurable
 from alf._config.settled import settled
 from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
 from alf.algorithms.algorithm import Algorithm
+from alf.algorithms.ppo_algorithm import PPOAlgorithm
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV
 from alf.data_structures import AlgStep, LossInfo, StepType, TimeStep
 from alf.distributions import Categorical, Distribution, map_params
@@ -35,17 +40,20 @@ class TracAlgorithm(Algorithm):
     """An actor-critic algorithm with a limit on how far an update moves the policy.
 
     The distance of two distributions is the squared distance of their logits for categorical
-    ones, and the symmetric KL divergence for all others.
+    ones, and the symmetric KL divergence for all others. That of two actions, where the policy
+    gives no distribution, is their squared distance.
 
     Args:
         observation_spec: nest of specs.
         action_spec: nest of bounded specs.
         reward_spec: a float32 scalar.
         config: the `TrainerConfig`, or `None` outside training.
-        ac_algorithm_cls: the actor-critic algorithm; its `info` has an `action_distribution`.
+        ac_algorithm_cls: the actor-critic algorithm; the `info` of its `predict_step` has an
+            `action_distribution`, or a `greedy_action`.
         action_dist_clip_per_dim: limit of the average distance for each action dimension (for a
             discrete action, for each of its choices), above 0.
-        optimizer: a spec from `alf.optimizers`; default the one of `ac_algorithm_cls`.
+        optimizer: a spec from `alf.optimizers` for all parameters; default those of
+            `ac_algorithm_cls`.
         debug_summaries: write summaries that only a developer needs.
         name: prefix of summaries.
     """
@@ -69,13 +77,13 @@ class TracAlgorithm(Algorithm):
             config=config,
             debug_summaries=debug_summaries,
         )
-        if not ac_algorithm.on_policy:
+        if isinstance(ac_algorithm, PPOAlgorithm):
             raise ConfigError(
-                f"TracAlgorithm limits the one update that an unroll gets, and "
-                f"{type(ac_algorithm).__name__} makes many of each: train it without TracAlgorithm "
-                f"(PPO limits its updates by itself)"
+                f"TracAlgorithm limits each update by itself, and {type(ac_algorithm).__name__} "
+                f"makes many of an unroll: train it without TracAlgorithm (PPO limits its updates "
+                f"by itself)"
             )
-        if ac_algorithm.state_spec != ():
+        if ac_algorithm.state_spec != () and not ac_algorithm.state_is_for_acting:
             raise ConfigError(
                 f"TracAlgorithm holds a policy against its past on single observations, and "
                 f"{type(ac_algorithm).__name__} has a memory ({ac_algorithm.state_spec}): give it "
@@ -85,6 +93,7 @@ class TracAlgorithm(Algorithm):
             observation_spec=observation_spec,
             action_spec=action_spec,
             reward_spec=reward_spec,
+            state_spec=ac_algorithm.state_spec,
             optimizer=optimizer if optimizer is not None else ac_algorithm.optimizer,
             config=config,
             debug_summaries=debug_summaries,
@@ -95,6 +104,31 @@ class TracAlgorithm(Algorithm):
             action_dist_clip_per_dim * _count_dims(spec) for spec in flatten(action_spec)
         ]
         self._old_parameters: list[torch.Tensor] = []
+        self._old_policy: list[Any] = []
+
+    @property
+    def on_policy(self) -> bool:
+        """As the actor-critic algorithm says."""
+        return self._ac_algorithm.on_policy
+
+    @property
+    def state_is_for_acting(self) -> bool:
+        """As the actor-critic algorithm says."""
+        return self._ac_algorithm.state_is_for_acting
+
+    def optimizers(self) -> dict[str, tuple[Any, list[nn.Parameter]]]:
+        """One for all parameters, or those of the actor-critic algorithm."""
+        if self._optimizer is not None:
+            return super().optimizers()
+        return self._ac_algorithm.optimizers()
+
+    def initial_state(self, batch_size: int) -> Any:
+        """That of the actor-critic algorithm."""
+        return self._ac_algorithm.initial_state(batch_size)
+
+    def convert_train_state_to_predict_state(self, state: Any) -> Any:
+        """As the actor-critic algorithm does."""
+        return self._ac_algorithm.convert_train_state_to_predict_state(state)
 
     def predict_step(self, inputs: TimeStep, state: Any) -> AlgStep:
         """Act as the actor-critic algorithm does."""
@@ -117,23 +151,46 @@ class TracAlgorithm(Algorithm):
         """The loss of the actor-critic algorithm."""
         return self._ac_algorithm.calc_loss(info)
 
+    def preprocess_experience(self, inputs: TimeStep, rollout_info: Any) -> tuple[TimeStep, Any]:
+        """As the actor-critic algorithm does."""
+        return self._ac_algorithm.preprocess_experience(inputs, rollout_info)
+
+    def batch_loss(self, inputs: TimeStep, rollout_info: Any) -> tuple[LossInfo, Any]:
+        """The loss of the actor-critic algorithm."""
+        return self._ac_algorithm.batch_loss(inputs, rollout_info)
+
+    def should_stop_epochs(self, info: Any) -> bool:
+        """As the actor-critic algorithm says."""
+        return self._ac_algorithm.should_stop_epochs(info)
+
+    def after_train_iter(self, inputs: TimeStep, info: Any) -> None:
+        """Pass it on."""
+        self._ac_algorithm.after_train_iter(inputs, info)
+
     def before_update(self, inputs: TimeStep, info: Any) -> None:
-        """Remember where the parameters stood."""
-        self._old_parameters = [p.detach().clone() for p in self.parameters()]
+        """Remember where the parameters stood, and what the policy was."""
+        self._old_parameters = [p.detach().clone() for p in self._trained()]
+        distribution = getattr(info, "action_distribution", ())
+        if _is_there(distribution):  # the loss was computed from it: no need to do so once more
+            distribution = map_params(_acting_rows, distribution)
+            self._old_policy = flatten_up_to(self._action_spec, distribution)
+        else:
+            self._old_policy = self._policy(map_structure(_acting_rows, inputs))
+        self._ac_algorithm.before_update(inputs, info)
 
     @torch.no_grad()
     def after_update(self, inputs: TimeStep, info: Any) -> None:
         """Shorten the step until the policy has moved no further than the limit."""
-        # The bootstrap row took no action yet, and the action at the end of an episode is ignored.
-        inputs = map_structure(lambda x: x[:-1].flatten(0, 1), inputs)
-        old_distribution = map_params(lambda x: x[:-1].flatten(0, 1), info.action_distribution)
-        old = flatten_up_to(self._action_spec, old_distribution)
+        self._shorten(map_structure(_acting_rows, inputs))
+        self._ac_algorithm.after_update(inputs, info)
+
+    def _shorten(self, inputs: TimeStep) -> None:
         valid = inputs.step_type != StepType.LAST
-        parameters = list(self.parameters())
+        parameters = self._trained()
         new_parameters = [p.detach().clone() for p in parameters]
         ratio = 1.0
         for _ in range(_MAX_TRIES):
-            excess = self._excess(inputs, old, valid)
+            excess = self._excess(inputs, valid)
             if excess <= 1.0:
                 return
             ratio *= (_AIM / excess) ** 0.5
@@ -144,19 +201,56 @@ class TracAlgorithm(Algorithm):
         for p, before in zip(parameters, self._old_parameters, strict=True):
             p.copy_(before)
 
-    def _excess(self, inputs: TimeStep, old: list[Distribution], valid: torch.Tensor) -> float:
+    def _trained(self) -> list[nn.Parameter]:
+        return [p for p in self.parameters() if p.requires_grad]
+
+    def _excess(self, inputs: TimeStep, valid: torch.Tensor) -> float:
         """How many times its limit the policy has moved, for the action that moved the most."""
-        step = self._ac_algorithm.predict_step(inputs, ())
-        new = flatten_up_to(self._action_spec, step.info.action_distribution)
-        distances = [
-            (distance(a, b) * valid).sum() / valid.sum() / limit
-            for a, b, limit in zip(old, new, self._limits, strict=True)
-        ]
+        count = valid.sum().clamp(min=1)
+        pairs = zip(self._old_policy, self._policy(inputs), self._limits, strict=True)
+        distances = [(distance(a, b) * valid).sum() / count / limit for a, b, limit in pairs]
         return float(torch.stack(distances).max())
 
+    @torch.no_grad()
+    def _policy(self, inputs: TimeStep) -> list[Any]:
+        """What the policy says of each leaf of the action: a distribution, or an action.
 
-def distance(old: Distribution, new: Distribution) -> torch.Tensor:
-    """How far apart two batches of distributions of one family are, one number each."""
+        Raises:
+            ConfigError: the actor-critic algorithm tells neither.
+        """
+        algorithm = self._ac_algorithm
+        state = algorithm.initial_state(inputs.step_type.shape[0])
+        state = algorithm.convert_train_state_to_predict_state(state)
+        info = algorithm.predict_step(inputs, state).info
+        for name in ("action_distribution", "greedy_action"):
+            said = getattr(info, name, ())
+            if _is_there(said):
+                return flatten_up_to(self._action_spec, said)
+        raise ConfigError(
+            f"TracAlgorithm limits how far a policy moves, and the info of "
+            f"{type(algorithm).__name__}.predict_step() has neither an action_distribution nor a "
+            f"greedy_action: train it without TracAlgorithm"
+        )
+
+
+def _acting_rows(x: torch.Tensor) -> torch.Tensor:
+    """`[T, B, ...]` as `[N, ...]`, without the bootstrap row, which took no action yet.
+
+    A single row is one of steps that were picked, not one that bootstraps.
+    """
+    return (x[:-1] if x.shape[0] > 1 else x).flatten(0, 1)
+
+
+def _is_there(field: Any) -> bool:
+    return not (isinstance(field, tuple) and len(field) == 0)
+
+
+def distance(old: Distribution | torch.Tensor, new: Distribution | torch.Tensor) -> torch.Tensor:
+    """How far apart two batches of distributions of one family, or of actions, are, `[N]`."""
+    if isinstance(old, torch.Tensor):
+        assert isinstance(new, torch.Tensor), type(new)
+        return (old - new).square().view(old.shape[0], -1).sum(-1)
+    assert isinstance(new, Distribution), type(new)
     if isinstance(old, Categorical) and isinstance(new, Categorical):
         return (old.logits - new.logits).square().sum(-1)
     return old.kl_divergence(new) + new.kl_divergence(old)

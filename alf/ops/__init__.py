@@ -10,6 +10,7 @@ from alf.ops.policy_losses import (
     importance_ratio,
     policy_gradient_loss,
 )
+from alf.ops.quantiles import quantile_fractions, quantile_huber_loss, truncate_quantiles
 from alf.ops.returns import (
     discounted_return,
     generalized_advantage_estimation,
@@ -37,5 +38,8 @@ __all__ = [
     "normalize_advantages",
     "one_step_discounted_return",
     "policy_gradient_loss",
+    "quantile_fractions",
+    "quantile_huber_loss",
     "td_lambda_return",
+    "truncate_quantiles",
 ]

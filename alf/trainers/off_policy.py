@@ -44,7 +44,7 @@ class ReplayLearner(Learner):
         transformer: DataTransformer | None = None,
     ):
         super().__init__(algorithm, observe, batch_size, config)
-        if self._rollout.has_memory:
+        if self._rollout.has_memory and not algorithm.state_is_for_acting:
             raise ConfigError(
                 f"{type(algorithm).__name__} is trained on short sequences from a replay buffer, "
                 f"and its networks have a memory ({algorithm.state_spec}): give it networks "

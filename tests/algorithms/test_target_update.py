@@ -83,3 +83,15 @@ def test_out_of_range(tau, period):
     """A target that never moves is refused."""
     with pytest.raises(ConfigError, match="target_update_"):
         TargetUpdater(nn.Linear(1, 1), nn.Linear(1, 1), tau, period)
+
+
+def test_it_is_told_when_the_next_move_is_due():
+    """Before each third update, and before each where all of them move."""
+    _, _, updater = make(1.0, 3)
+    seen = []
+    for _ in range(6):
+        seen.append(updater.is_due)
+        updater.update()
+
+    assert [False, False, True, False, False, True] == seen
+    assert make(1.0, 1)[2].is_due

@@ -1,0 +1,89 @@
+"""What the values of critics say of an action, and how an actor follows them.
+
+Critics are replicas, `[N, R]` values of `N` actions.
+"""
+
+from typing import Any
+
+import torch
+
+from alf.errors import ConfigError
+from alf.nest import flatten
+from alf.networks.network import Network
+
+
+def lowest(values: torch.Tensor) -> torch.Tensor:
+    """What the most sober replica says.
+
+    See "Addressing Function Approximation Error in Actor-Critic Methods",
+    https://arxiv.org/abs/1802.09477
+
+    Args:
+        values: `[N, R, ...]`.
+
+    Returns:
+        `[N, ...]`.
+    """
+    return values.amin(1) if values.shape[1] > 1 else values.squeeze(1)
+
+
+def weights_of_lowest(values: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:
+    """Weights with which the sum of all values is that of the lowest replica's.
+
+    Args:
+        values: `[N, R, ...]`.
+        weight: of each lowest value, `[N, ...]`.
+
+    Returns:
+        Like `values`: `weight` at the lowest replica, 0 at the others.
+    """
+    at = values.argmin(1, keepdim=True)
+    source = torch.as_tensor(weight, dtype=values.dtype, device=values.device)
+    source = source.unsqueeze(1) if source.dim() else source
+    return torch.zeros_like(values).scatter_(1, at, source.expand_as(at))
+
+
+def follow_values(
+    action: Any, values: torch.Tensor, weights: torch.Tensor, clipping: float | None = None
+) -> torch.Tensor:
+    """The loss of an actor: minus the weighted sum of the values of its action.
+
+    The gradient of the values is taken at the action and goes on from there into the actor alone,
+    so that no gradient for the critics is computed. See "Deterministic Policy Gradient
+    Algorithms", http://proceedings.mlr.press/v32/silver14.html
+
+    Args:
+        action: nest of `[N, ...]`, with gradient.
+        values: `[N, ...]`, computed from the action.
+        weights: like `values`.
+        clipping: the largest size of each element of the gradient of the sum; `None` for no limit.
+
+    Returns:
+        `[N]`.
+    """
+    leaves: list[torch.Tensor] = flatten(action)
+    loss = -(weights * values.detach()).flatten(1).sum(-1)
+    for leaf, gradient in zip(leaves, torch.autograd.grad(values, leaves, weights), strict=True):
+        if clipping is not None:
+            gradient = gradient.clamp(-clipping, clipping)  # noqa: PLW2901
+        # 0 as it stands, so that the loss is that of the paper; its gradient is what counts.
+        loss = loss - (gradient * (leaf - leaf.detach())).view(leaf.shape[0], -1).sum(-1)
+    return loss
+
+
+def without_memory(network: Network, algorithm: str) -> Network:
+    """The network itself.
+
+    Args:
+        network: an actor.
+        algorithm: the name of the one that trains it.
+
+    Raises:
+        ConfigError: it has a memory.
+    """
+    if network.state_spec != ():
+        raise ConfigError(
+            f"{network.name} has a memory ({network.state_spec}), and {algorithm} learns from "
+            f"single steps: give it an actor network without one"
+        )
+    return network
