@@ -189,6 +189,8 @@ class Trainer:
         total = self.total_iterations
         checkpoint_at = checkpoint_iterations(total, config.num_checkpoints)
         saved_at: int | None = self.iteration if self.iteration else None
+        if saved_at is not None:  # a killed job may have come to saving, and not to this
+            self._after_saving(self._folder.open(saved_at))
         steps_before, start = self.env_steps, time.perf_counter()
         with StopSignals() as signals, self._progress(total) as progress:
             while not self.is_finished and signals.stop is None and self.iteration != stop_at:
@@ -281,10 +283,13 @@ class Trainer:
             self._learner.save_replay,
             None if fingerprint is None else fingerprint.as_dict(),
         )
+        self._after_saving(checkpoint)
+        logging.info("Checkpoint '%s' is saved successfully.", checkpoint.name)
+
+    def _after_saving(self, checkpoint: Checkpoint) -> None:
         self._on_checkpoint(checkpoint)
         self._folder.prune(max(1, self._config.num_checkpoints))
         self._folder.drop_replay(self._config.replay_checkpoints)
-        logging.info("Checkpoint '%s' is saved successfully.", checkpoint.name)
 
     def _result(self, wall: float, steps: int) -> TrainResult:
         return TrainResult(

@@ -1,6 +1,7 @@
 """The trainer: how long, how often, and what training does not notice."""
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -83,6 +84,29 @@ def test_evaluation_is_not_noticed_by_training(tmp_path):
 
     assert same(plain, evaluated)
     assert [2, 4, 6] == [line["iteration"] for line in metrics(tmp_path / "eval", "eval")]
+
+
+def test_what_a_killed_job_left_undone_after_saving_is_done_at_the_next_start(tmp_path):
+    """Too many checkpoints go, and who notes the newest is told, though there is nothing to train.
+
+    A job may be killed between saving its last checkpoint and tidying up.
+    """
+    train(tmp_path)
+    folder = tmp_path / "train" / "algorithm"
+    shutil.copytree(folder / "ckpt-3", folder / "ckpt-2")
+    index = folder / "ckpt-2" / "checkpoint.json"
+    index.write_text(index.read_text().replace('"iteration": 3', '"iteration": 2'))
+    noted = []
+
+    with create_environment("CartPole-v1", num_parallel_environments=3, seed=5) as env:
+        again = Trainer(make_config(tmp_path), env, 5, on_checkpoint=noted.append)
+        again.restore(CheckpointFolder(tmp_path).open())
+        assert again.is_finished
+        again.train()
+        again.close()
+
+    assert [3, 6] == CheckpointFolder(tmp_path).iterations()
+    assert [6] == [checkpoint.iteration for checkpoint in noted]
 
 
 def test_summaries_come_at_their_interval(tmp_path):
