@@ -63,6 +63,30 @@ alf.config(
 )
 alf.config("TrainerConfig", algorithm_ctor=SacAlgorithm)
 {REPLAY}"""
+DDPG = f"""
+from alf.algorithms.ddpg_algorithm import DdpgAlgorithm
+alf.config("suite_gym.load", max_episode_steps=17)
+alf.config(
+    "DdpgAlgorithm",
+    actor_optimizer=alf.optimizers.Adam(lr=1e-2),
+    critic_optimizer=alf.optimizers.Adam(lr=1e-2),
+    rollout_random_action=0.1,
+)
+alf.config("TrainerConfig", algorithm_ctor=DdpgAlgorithm)
+{REPLAY}"""
+# An actor that moves at each fifth of the updates, of which neither half has a multiple of five.
+TD3 = f"""{DDPG}
+from alf.algorithms.td3_algorithm import Td3Algorithm
+alf.config("Td3Algorithm", actor_update_period=5)
+alf.config("TrainerConfig", algorithm_ctor=Td3Algorithm)
+"""
+QUANTILES = f"""{SAC}
+from alf.algorithms.quantile_sac_algorithm import QuantileSacAlgorithm
+from alf.algorithms.trac_algorithm import TracAlgorithm
+alf.config("QuantileSacAlgorithm", num_quantiles=5)
+alf.config("TracAlgorithm", ac_algorithm_cls=QuantileSacAlgorithm, action_dist_clip_per_dim=1e-3)
+alf.config("TrainerConfig", algorithm_ctor=TracAlgorithm)
+"""
 CART_POLE = (
     'alf.config("create_environment", env_name="CartPole-v1", num_parallel_environments=3)\n'
 )
@@ -83,6 +107,9 @@ CONFS = {
     "ppo": CART_POLE + PPO,
     "dqn with priorities": CART_POLE + PRIORITIES + DQN,
     "sac with replay": PENDULUM + SAC,
+    "ddpg with drifting noise": PENDULUM + DDPG,
+    "td3": PENDULUM + TD3,
+    "quantiles in a trust region": PENDULUM + QUANTILES,
 }
 WATCHED = {
     "a2c": ["entropy", "grad_norm", "td_loss", "ActorCriticLoss/explained_variance"],
@@ -100,7 +127,13 @@ WATCHED = {
         *("temperature.continuous", "td.td_error", "td.value", "OneStepTDLoss/value_min"),
         *("OneStepTDLoss/value_max", "OneStepTDLoss/explained_variance"),
     ],
+    "ddpg": ["actor/grad_norm", "critic/grad_norm", "actor", "critic", "td.td_error", "td.value"],
+    "quantiles": [
+        *("actor/grad_norm", "critic/grad_norm", "alpha/grad_norm", "entropy.continuous"),
+        *("td.td_error", "td.value", "QuantileTDLoss/explained_variance"),
+    ],
 }
+WATCHED["td3"] = WATCHED["ddpg"]
 
 # An environment that takes long enough for workers to be worth it, and whose state cannot be read
 # and put back where `hidden`.
@@ -253,7 +286,8 @@ def check_curves(root_dir: Path, kind: str) -> None:
     """Each iteration once, with all that is watched, in the file and in TensorBoard."""
     lines = curve(root_dir)
     assert [*range(1, ITERATIONS + 1)] == [line["iteration"] for line in lines]
-    watched = [name if name[0].isupper() else f"train/{name}" for name in WATCHED[kind[:3]]]
+    names = WATCHED[kind.partition(" ")[0]]
+    watched = [name if name[0].isupper() else f"train/{name}" for name in names]
     assert [] == [tag for tag in watched if lines[-1].get(tag) is None]
     drawn = EventAccumulator(str(root_dir / "train")).Reload()
     assert [line["iteration"] for line in lines] == [e.step for e in drawn.Scalars("train/loss")]
