@@ -20,6 +20,7 @@ from alf.ops.returns import (
 from alf.ops.value_losses import (
     element_wise_huber_loss,
     element_wise_squared_loss,
+    expectile_loss,
     explained_variance,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "element_wise_huber_loss",
     "element_wise_squared_loss",
     "entropy_loss",
+    "expectile_loss",
     "explained_variance",
     "generalized_advantage_estimation",
     "importance_ratio",

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alf.ops import (
     approximate_kl,
@@ -12,6 +14,7 @@ from alf.ops import (
     element_wise_huber_loss,
     element_wise_squared_loss,
     entropy_loss,
+    expectile_loss,
     explained_variance,
     importance_ratio,
     normalize_advantages,
@@ -124,3 +127,31 @@ class TestNormalizeAdvantages:
         close(torch.zeros(3), normalize_advantages(torch.full((3,), 7.0)))
         none = torch.zeros(3, dtype=torch.bool)
         close(torch.zeros(3), normalize_advantages(torch.ones(3), none))
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "expected"),
+    [(3.0, 1.0, 0.7 * 4), (1.0, 3.0, 0.3 * 4), (2.0, 2.0, 0.0)],
+)
+def test_expectile_loss(target, value, expected):
+    """Above the value a target counts with 0.7, below it with 0.3."""
+    close(expected, expectile_loss(torch.tensor(target), torch.tensor(value), 0.7))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=9), st.floats(0.05, 0.95))
+def test_the_least_expectile_loss_is_at_the_expectile(targets, expectile):
+    """Where what lies above and below is in balance: sum of |w| (x - m) is 0; 1/2 is the mean."""
+    x = torch.tensor(targets, dtype=torch.float64)
+    m = x.mean().clone()
+    for _ in range(200):
+        weight = torch.where(x < m, 1 - expectile, expectile)
+        m = (weight * x).sum() / weight.sum()
+    value = m.clone().requires_grad_()
+
+    expectile_loss(x, value.expand_as(x), expectile).sum().backward()
+
+    assert value.grad is not None
+    assert abs(value.grad.item()) < 1e-4
+    if expectile == 0.5:
+        close(x.mean(), m)
