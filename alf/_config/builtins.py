@@ -34,6 +34,8 @@ MODULES: dict[str, str] = {
     "DdpgAlgorithm": "alf.algorithms.ddpg_algorithm",
     "Td3Algorithm": "alf.algorithms.td3_algorithm",
     "DqnAlgorithm": "alf.algorithms.dqn_algorithm",
+    "BcAlgorithm": "alf.algorithms.bc_algorithm",
+    "IqlAlgorithm": "alf.algorithms.iql_algorithm",
     "TDLoss": "alf.algorithms.td_loss",
     "OneStepTDLoss": "alf.algorithms.one_step_loss",
     "Agent": "alf.algorithms.agent",
