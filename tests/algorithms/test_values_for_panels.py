@@ -8,9 +8,12 @@ import torch
 
 from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
 from alf.algorithms.agent import Agent
+from alf.algorithms.ddpg_algorithm import DdpgAlgorithm
 from alf.algorithms.dqn_algorithm import DqnAlgorithm
 from alf.algorithms.ppo_algorithm import PPOAlgorithm
+from alf.algorithms.quantile_sac_algorithm import QuantileSacAlgorithm
 from alf.algorithms.sac_algorithm import SacAlgorithm
+from alf.algorithms.td3_algorithm import Td3Algorithm
 from alf.algorithms.trac_algorithm import TracAlgorithm
 from alf.data_structures import StepType, TimeStep
 from alf.nest import map_structure
@@ -49,7 +52,12 @@ def test_actor_critics_tell_the_value_of_the_state(make):
 
 @pytest.mark.parametrize(
     ("make", "network"),
-    [(ActorCriticAlgorithm, "_value_network"), (SacAlgorithm, "_critics")],
+    [
+        (ActorCriticAlgorithm, "_value_network"),
+        (SacAlgorithm, "_critics"),
+        (DdpgAlgorithm, "_critics"),
+        (QuantileSacAlgorithm, "_critics"),
+    ],
 )
 def test_nothing_more_is_computed_while_nothing_is_drawn(make, network):
     """Without rendering the networks of values are not called."""
@@ -87,9 +95,10 @@ def test_a_value_network_with_memory_remembers():
     assert not torch.allclose(told, forgetful)
 
 
-def test_sac_tells_the_smaller_value_of_its_action():
+@pytest.mark.parametrize("make", [SacAlgorithm, Td3Algorithm])
+def test_the_smaller_value_of_the_action_is_told(make):
     """Of two critics, the lower one counts, at the action that is taken."""
-    algorithm = SacAlgorithm(STATE, BOX)
+    algorithm = make(STATE, BOX)
     with render.rendering():
         step = algorithm.predict_step(seen(), ())
     both = algorithm._critics((seen().observation, step.output))[0]

@@ -12,9 +12,12 @@ from gymnasium import spaces
 
 from alf import ops
 from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
+from alf.algorithms.ddpg_algorithm import DdpgAlgorithm
 from alf.algorithms.dqn_algorithm import DqnAlgorithm
 from alf.algorithms.ppo_algorithm import PPOAlgorithm
+from alf.algorithms.quantile_sac_algorithm import QuantileSacAlgorithm
 from alf.algorithms.sac_algorithm import SacAlgorithm
+from alf.algorithms.td3_algorithm import Td3Algorithm
 from alf.data_structures import AlgStep, TimeStep
 from alf.environments import pixel_grid, suite_gym
 from alf.environments.alf_environment import AlfEnvironment
@@ -157,6 +160,21 @@ CASES: dict[str, tuple[Callable[[], AlfEnvironment], Callable[..., Any], set[str
     "sac": (
         pendulum,
         bounded_sac,
+        {"action", "action distribution", "value and entropy", "reward and return", "observation"},
+    ),
+    "ddpg": (
+        pendulum,
+        DdpgAlgorithm,
+        {"action", "value", "reward and return", "observation"},
+    ),
+    "td3": (
+        pendulum,
+        Td3Algorithm,
+        {"action", "value", "reward and return", "observation"},
+    ),
+    "quantile_sac": (
+        pendulum,
+        QuantileSacAlgorithm,
         {"action", "action distribution", "value and entropy", "reward and return", "observation"},
     ),
     "sac_discrete": (
