@@ -33,8 +33,8 @@ class BcInfo(NamedTuple):
 
     Attributes:
         action: what was done, nest of `[T, B, ...]`.
-        action_distribution: of the rows but the last one, nest of `[T - 1, B]`; from
-            `predict_step` nest of `[B]`. `()` for a network that gives actions.
+        action_distribution: the policy, a nest like the action: of the `(T - 1) * B` rows but the
+            last ones, from `predict_step` of `B`. `()` for a network that gives actions.
         error: how far the policy is from what was done, `[T - 1, B]`.
     """
 
@@ -128,7 +128,8 @@ class BcAlgorithm(Algorithm):
         flat_now, flat_done = map_structure(lambda x: x.flatten(0, 1), (now, done))
         output, _ = self._actor_network(flat_now)
         error = _error(output, flat_done).unflatten(0, inputs.step_type[:-1].shape)
-        info = BcInfo(action=rollout_info.action, error=error)
+        policy = output if _is_distribution(output) else ()
+        info = BcInfo(action=rollout_info.action, action_distribution=policy, error=error)
         return self.calc_loss(info), info
 
     def calc_loss(self, info: BcInfo) -> LossInfo:

@@ -52,7 +52,8 @@ class IqlInfo(NamedTuple):
         discount: `[T, B]`.
         reward: `[T, B]`.
         action: what was done, nest of `[T, B, ...]`.
-        action_distribution: from `predict_step`, the policy, a nest like the action.
+        action_distribution: the policy, a nest like the action: of the `(T - 1) * B` rows but the
+            last ones, from `predict_step` of `B`.
         critic_value: values of what was done, `[T - 1, B, R]`.
         target_value: the lowest of the target critics' values of it, `[T - 1, B]`.
         value: of the state, `[T - 1, B]`; from `predict_step` while panels are drawn, `[B]`.
@@ -253,6 +254,7 @@ class IqlAlgorithm(Algorithm):
             discount=inputs.discount,
             reward=inputs.reward,
             action=rollout_info.action,
+            action_distribution=distribution,
             **{name: term.unflatten(0, sequence) for name, term in terms.items()},
         )
         return self.calc_loss(info), info

@@ -87,6 +87,38 @@ alf.config("QuantileSacAlgorithm", num_quantiles=5)
 alf.config("TracAlgorithm", ac_algorithm_cls=QuantileSacAlgorithm, action_dist_clip_per_dim=1e-3)
 alf.config("TrainerConfig", algorithm_ctor=TracAlgorithm)
 """
+# Nothing but what was recorded, here by pushing about at random.
+RECORDED = """
+import numpy as np
+from alf.replay import Episode
+
+def recorded():
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        seen = rng.normal(size=(10, 3)).astype(np.float32)
+        yield Episode(seen, rng.uniform(-1, 1, (9, 1)).astype(np.float32), rng.normal(size=9))
+
+alf.config("TrainerConfig", offline_buffer_dir=recorded, mini_batch_size=8)
+"""
+IQL = f"""
+from alf.algorithms.iql_algorithm import IqlAlgorithm
+from alf.algorithms.data_transformer import FrameStacker, ObservationNormalizer
+alf.config("TrainerConfig", data_transformer_ctor=[ObservationNormalizer, FrameStacker])
+alf.config("TrainerConfig", evaluate=True, eval_interval=7, num_eval_episodes=2)
+alf.config(
+    "IqlAlgorithm",
+    actor_optimizer=alf.optimizers.Adam(lr=1e-2),
+    critic_optimizer=alf.optimizers.Adam(lr=1e-2),
+    value_optimizer=alf.optimizers.Adam(lr=1e-2),
+    target_update_period=5,
+)
+alf.config("TrainerConfig", algorithm_ctor=IqlAlgorithm)
+{RECORDED}"""
+BC = f"""
+from alf.algorithms.bc_algorithm import BcAlgorithm
+alf.config("BcAlgorithm", actor_optimizer=alf.optimizers.Adam(lr=1e-2))
+alf.config("TrainerConfig", algorithm_ctor=BcAlgorithm)
+{RECORDED}"""
 CART_POLE = (
     'alf.config("create_environment", env_name="CartPole-v1", num_parallel_environments=3)\n'
 )
@@ -99,17 +131,47 @@ alf.config("ActorDistributionRNNNetwork", lstm_hidden_size=5)
 alf.config("TrainerConfig", data_transformer_ctor=[ObservationNormalizer, FrameStacker])
 alf.config("TrainerConfig", evaluate=True, eval_interval=7, num_eval_episodes=2)
 """
+GOALS = """
+from alf.algorithms.data_transformer import HindsightExperienceTransformer, RewardNormalizer
+from alf.environments.bit_flipping import bits_discount, bits_reward
+alf.config(
+    "create_environment",
+    env_name="alf.environments.bit_flipping:BitFlipping-v0",
+    num_parallel_environments=3,
+)
+alf.config("suite_gym.load", max_episode_steps=7)
+alf.config(
+    "HindsightExperienceTransformer", reward_fn=bits_reward, discount_fn=bits_discount
+)
+alf.config(
+    "TrainerConfig", data_transformer_ctor=[HindsightExperienceTransformer, RewardNormalizer]
+)
+"""
+CURIOUS_PPO = """
+from alf.algorithms.agent import Agent
+from alf.algorithms.ppo_algorithm import PPOAlgorithm
+from alf.algorithms.rnd_algorithm import RNDAlgorithm
+alf.config("Agent", rl_algorithm_cls=PPOAlgorithm, intrinsic_reward_module=RNDAlgorithm)
+alf.config("Agent", optimizer=alf.optimizers.Adam(lr=1e-2))
+alf.config(
+    "TrainerConfig", algorithm_ctor=Agent, mini_batch_size=8, num_updates_per_train_iter=2
+)
+"""
 PRIORITIES = 'alf.config("TrainerConfig", priority_replay=True)\n'
 
 CONFS = {
     "a2c": CART_POLE + A2C,
     "a2c with memory, statistics, stacked frames, evaluation": PENDULUM + MEMORY + A2C,
     "ppo": CART_POLE + PPO,
+    "ppo with curiosity": CART_POLE + CURIOUS_PPO,
     "dqn with priorities": CART_POLE + PRIORITIES + DQN,
+    "dqn with hindsight": GOALS + DQN,
     "sac with replay": PENDULUM + SAC,
     "ddpg with drifting noise": PENDULUM + DDPG,
     "td3": PENDULUM + TD3,
     "quantiles in a trust region": PENDULUM + QUANTILES,
+    "iql from recorded episodes, with statistics and stacked frames": PENDULUM + IQL,
+    "bc from recorded episodes": PENDULUM + BC,
 }
 WATCHED = {
     "a2c": ["entropy", "grad_norm", "td_loss", "ActorCriticLoss/explained_variance"],
@@ -132,6 +194,11 @@ WATCHED = {
         *("actor/grad_norm", "critic/grad_norm", "alpha/grad_norm", "entropy.continuous"),
         *("td.td_error", "td.value", "QuantileTDLoss/explained_variance"),
     ],
+    "iql": [
+        *("actor/grad_norm", "critic/grad_norm", "value/grad_norm", "entropy", "actor", "critic"),
+        *("value", "advantage", "weight", "td.td_error", "OneStepTDLoss/explained_variance"),
+    ],
+    "bc": ["actor/grad_norm", "entropy"],
 }
 WATCHED["td3"] = WATCHED["ddpg"]
 
