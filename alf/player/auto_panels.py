@@ -115,6 +115,8 @@ class AutoPanels:
 
         Those that the policy left itself are not among them.
         """
+        if self._kinds == ():
+            return {}
         thoughts = read_thoughts(moment.alg_step)
         if self._kinds is None:
             self._decide(moment, thoughts)

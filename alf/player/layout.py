@@ -92,6 +92,8 @@ class Layout:
         self._drawn: dict[str, str] = {}
         self._warned: set[str] = set()
         self._surround: Color | None = None
+        # How large the picture is that stands in a box: around it nothing is to be drawn again.
+        self._standing: dict[Box, Size] = {}
 
     @property
     def size(self) -> Size:
@@ -122,6 +124,7 @@ class Layout:
             image = panels.get(name)
             if image is None:
                 self._fill(box, theme.PAPER)
+                self._standing.pop(box, None)
             else:
                 self._put(image.data, box, 1, theme.PAPER, 0.0)
         for name in panels.keys() - self.plan.panels.keys() - self._warned:
@@ -151,8 +154,9 @@ class Layout:
             picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
         elif enlargement > 1:
             picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
-        if (height, width) != (box.height, box.width):
+        if self._standing.get(box) != (height, width):
             self._fill(box, around)
+            self._standing[box] = (height, width)
         top = box.top + int((box.height - height) * down)
         left = box.left + (box.width - width) // 2
         self._canvas.picture(left, top, picture)

@@ -18,8 +18,9 @@ from alf.summary.render.axes import Axis, category_axis, linear_axis, value_rang
 from alf.summary.render.bars import BarChart
 from alf.summary.render.densities import Density, choice_probabilities, density, first
 from alf.summary.render.image import Image
-from alf.summary.render.layout import Panel, Sheet, Size, open_panel, panel_size
+from alf.summary.render.layout import Panel, open_panel
 from alf.summary.render.panels import formatted, is_rendering_enabled, refuse, scoped
+from alf.summary.render.sheet import Sheet, Size, panel_size
 
 _UNBOUNDED = 1e6
 """Bounds from here on stand for none."""
@@ -57,7 +58,7 @@ def render_action(
         action_spec: a nest of specs of the same structure.
         x_ticks: one text for each choice or number; `None` for their numbers.
         annotate_format: `%` format of the numbers at the bars; `""` for none.
-        img_height: height in pixels; see `alf.summary.render.layout.panel_size`.
+        img_height: height in pixels; see `alf.summary.render.sheet.panel_size`.
         img_width: width in pixels.
         dpi: pixels per inch.
         figsize: width and height in inches.
@@ -116,7 +117,7 @@ def render_action_distribution(
         n_bins: number of bins for them.
         x_ticks: one text for each choice or number; `None` for their numbers.
         annotate_format: `%` format of probabilities and of the mode; `""` for none.
-        img_height: height in pixels; see `alf.summary.render.layout.panel_size`.
+        img_height: height in pixels; see `alf.summary.render.sheet.panel_size`.
         img_width: width in pixels.
         dpi: pixels per inch.
         figsize: width and height in inches.
@@ -202,7 +203,7 @@ def _draw_taken(title: str, values: NDArray, spec: Any, style: _Style) -> Image:
     choices = tuple(taken.tolist())
     if style.size.width * style.size.height > _LARGEST_KEPT:
         return Image.owning(_taken_pixels.__wrapped__(title, choices, bounds, style), title)
-    return Image.owning(_taken_pixels(title, choices, bounds, style).copy(), title)
+    return Image.owning(_taken_pixels(title, choices, bounds, style), title)
 
 
 @functools.lru_cache(maxsize=64)
@@ -211,7 +212,9 @@ def _taken_pixels(
 ) -> NDArray[np.uint8]:
     low, high = bounds
     one_hot = np.eye(high - low + 1)[np.array(choices, np.int64) - low]
-    return _draw_choices(title, one_hot, low, style, is_taken=True).data
+    pixels = _draw_choices(title, one_hot, low, style, is_taken=True).data
+    pixels.setflags(write=False)  # the same for every step that takes them
+    return pixels
 
 
 def _draw_choices(
@@ -222,7 +225,9 @@ def _draw_choices(
     if len(probs) != 1:
         return _draw_cells(title, probs, labels, style, is_taken)
     count = probs.shape[1]
-    marked = int(np.nanargmax(probs[0])) if np.isfinite(probs).any() else None
+    marked = None
+    if np.isfinite(probs).any():  # as np.nanargmax, in a tenth of its time
+        marked = int(np.where(np.isnan(probs[0]), -np.inf, probs[0]).argmax())
     notes = None
     if is_taken and marked is not None and style.x_ticks is None:
         notes = [[labels[i] if i == marked else "" for i in range(count)]]
@@ -231,7 +236,7 @@ def _draw_choices(
         labels=labels,
         y_range=(0.0, 1.0),
         annotate_format="" if is_taken and notes is None else style.annotate_format,
-        tracks=np.tile([0.0, 1.0], (count, 1)),
+        tracks=((0.0, 1.0),) * count,
         marked=marked,
         notes=notes,
         y_ticks=not is_taken,
@@ -294,13 +299,18 @@ def _fitting(title: str, action: Any, spec: Any) -> NDArray[np.float64]:
 
 def _bounds(spec: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lower and upper bounds of the numbers of an action, `[D]`; infinite where there are none."""
-    size = int(np.prod(tuple(spec.shape)))
-    low = np.asarray(getattr(spec, "minimum", -np.inf), np.float64)
-    high = np.asarray(getattr(spec, "maximum", np.inf), np.float64)
-    low = np.broadcast_to(low, tuple(spec.shape)).reshape(size)
-    high = np.broadcast_to(high, tuple(spec.shape)).reshape(size)
-    low = np.where(low <= -_UNBOUNDED, -np.inf, low)
-    return low, np.where(high >= _UNBOUNDED, np.inf, high)
+    low = _flat(getattr(spec, "minimum", -np.inf), spec)
+    high = _flat(getattr(spec, "maximum", np.inf), spec)
+    low[low <= -_UNBOUNDED] = -np.inf
+    high[high >= _UNBOUNDED] = np.inf
+    return low, high
+
+
+def _flat(bound: Any, spec: Any) -> NDArray[np.float64]:
+    """A bound of each number, `[D]`; one may be given for all."""
+    values = np.array(bound, np.float64)
+    shape = tuple(spec.shape)
+    return (values if values.shape == shape else np.broadcast_to(values, shape).copy()).reshape(-1)
 
 
 def _share_axis(low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
@@ -320,12 +330,12 @@ def _draw_numbers(title: str, values: NDArray[np.float64], spec: Any, style: _St
     if len(values) and np.isfinite(low).all() and np.isfinite(high).all():
         if _share_axis(low, high):
             chart.y_range = (float(low.min()), float(high.max()))
-            chart.tracks = np.stack([low, high], axis=1)
+            chart.tracks = tuple(zip(low.tolist(), high.tolist(), strict=True))
         else:
             chart.notes = [[formatted(float(v), style.annotate_format or "%.2f") for v in values]]
             chart.values = ((values - low) / np.maximum(high - low, 1e-12))[None]
             chart.y_range = (0.0, 1.0)
-            chart.tracks = np.tile([0.0, 1.0], (len(values), 1))
+            chart.tracks = ((0.0, 1.0),) * len(values)
             chart.y_ticks = False
     return chart.draw(title, style.size)
 

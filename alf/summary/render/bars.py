@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from alf.summary.render import theme
 from alf.summary.render.axes import category_axis, linear_axis, rounded_range, value_range
 from alf.summary.render.image import Image
-from alf.summary.render.layout import Panel, Sheet, Size, open_panel, panel_size
+from alf.summary.render.layout import Panel, open_panel
 from alf.summary.render.panels import formatted, is_rendering_enabled, numbers, refuse, scoped
+from alf.summary.render.sheet import Sheet, Size, panel_size
 from alf.summary.render.text import cap_height, text_width
 
 
@@ -49,7 +50,7 @@ def render_bar(
         annotate_format: `%` format of the number at the end of each bar; `""` for none. Numbers
             turn upwards where they are too wide, and are left out where they are too high even
             then.
-        img_height: height in pixels; see `alf.summary.render.layout.panel_size`.
+        img_height: height in pixels; see `alf.summary.render.sheet.panel_size`.
         img_width: width in pixels.
         dpi: pixels per inch.
         figsize: width and height in inches.
@@ -97,7 +98,7 @@ class BarChart:
         y_label: title of the vertical axis.
         legends: one text a series, or none.
         annotate_format: `%` format of the numbers, or `""`.
-        tracks: `[N, 2]`, the range that each bar can be in, drawn behind it, or `None`.
+        tracks: the range that each bar can be in, drawn behind it, or none.
         marked: the bar that stands out, or `None`.
         notes: `[M][N]` texts at the ends of the bars in place of their numbers, or `None`.
         y_ticks: whether the vertical axis has ticks.
@@ -111,7 +112,7 @@ class BarChart:
     y_label: str = ""
     legends: tuple[str, ...] = ()
     annotate_format: str = "%.2f"
-    tracks: NDArray[np.float64] | None = None
+    tracks: tuple[tuple[float, float], ...] = ()
     marked: int | None = None
     notes: Sequence[Sequence[str]] | None = None
     y_ticks: bool = True
@@ -131,12 +132,19 @@ class BarChart:
             legends=self.legends,
             head=note.room,
             foot=note.room if low < 0 else 0,
+            tracks=self.tracks,
+            track_width=self._group,
         )
         if not self.y_ticks:
             sheet = replace(sheet, y=replace(sheet.y, ticks=(), labels=()))
         panel = open_panel(sheet)
         self._draw_bars(panel, note)
         return Image.owning(panel.canvas.pixels, name)
+
+    @property
+    def _group(self) -> float:
+        """The part of its slot that a group of bars takes; a single one is not as wide."""
+        return min(max(self.width, 0.01), 1.0) * (0.5 if self.values.shape[1] == 1 else 1.0)
 
     def _keep_digits(self, size: float) -> None:
         """Change a number format that shows nothing but zeros on an axis up to `size`."""
@@ -164,15 +172,12 @@ class BarChart:
 
     def _draw_bars(self, panel: Panel, note: _NoteStyle) -> None:
         series_count, count = self.values.shape
-        group = min(max(self.width, 0.01), 1.0) * (0.5 if count == 1 else 1.0)
-        starts = np.arange(count) - group / 2
-        step = group / max(series_count, 1)
+        starts = np.arange(count) - self._group / 2
+        step = self._group / max(series_count, 1)
         base = float(panel.y_pixels(0.0))
         values, tops = self.values.tolist(), panel.y_pixels(self.values).tolist()
         offsets = np.arange(series_count + 1) * step
         edges = panel.x_pixels(starts + offsets[:, None]).tolist()
-        if self.tracks is not None:
-            self._draw_tracks(panel, edges[0], edges[-1])
         for s in range(series_count):
             for i in range(count):
                 value, top = values[s][i], tops[s][i]
@@ -185,12 +190,6 @@ class BarChart:
                     self._draw_note(panel, note, (left + right) / 2, end, (s, i))
         if base < panel.plot.bottom - 1:
             panel.canvas.rect(panel.plot.left, base, panel.plot.right, base + 1, theme.AXIS)
-
-    def _draw_tracks(self, panel: Panel, lefts: list[float], rights: list[float]) -> None:
-        assert self.tracks is not None
-        ends = panel.y_pixels(self.tracks).tolist()
-        for left, right, (bottom, top) in zip(lefts, rights, ends, strict=True):
-            panel.canvas.rect(left, top, right, bottom, theme.TRACK)
 
     def _draw_note(
         self, panel: Panel, note: _NoteStyle, x: float, y: float, bar: tuple[int, int]

@@ -10,6 +10,7 @@ Positions are in pixels, `x` to the right and `y` down; (0, 0) is the corner of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from alf.summary.render import theme
-from alf.summary.render.text import Stamp, stamp
+from alf.summary.render.text import Stamp, set_line, stamp
 from alf.summary.render.theme import Color
 
 _SHIFT = 6
@@ -138,6 +139,44 @@ class Canvas:
         start = round(y + {"t": 1.0, "m": 0.5, "b": 0.0}[anchor[1]] * line.advance)
         self._put(line, baseline + line.top, start - line.left - line.keep.shape[0])
 
+    def labels(
+        self,
+        centers: NDArray[np.float64],
+        texts: Sequence[str],
+        pixels: int,
+        colors: NDArray[np.uint8],
+        grounds: NDArray[np.uint8],
+    ) -> None:
+        """Write a line on each of many patches of one colour, in a third of the time of `text`.
+
+        Args:
+            centers: where the middle of each line is, `[N, 2]`; its text must lie on the canvas.
+            texts: what to write, `N`.
+            pixels: size of the em.
+            colors: of the letters, `[N, 3]`.
+            grounds: colours of the patches, `[N, 3]`, each at least as large as the largest text.
+        """
+        lines = [set_line(text, pixels) for text in texts]
+        # All have the same box around their centre, as large as the largest needs.
+        lefts = [round(line.left - 0.5 * line.advance) for line in lines]
+        tops = [round(line.top + 0.5 * line.cap_height) for line in lines]
+        left, top = min(lefts), min(tops)
+        sizes = [line.keep.shape for line in lines]
+        height = max(y + h for y, (h, _, _) in zip(tops, sizes, strict=True)) - top
+        width = max(x + w for x, (_, w, _) in zip(lefts, sizes, strict=True)) - left
+        keep = np.full((len(lines), height, width, 3), 255, np.uint16)
+        for own, line, x, y, (h, w, _) in zip(keep, lines, lefts, tops, sizes, strict=True):
+            own[y - top : y - top + h, x - left : x - left + w] = line.keep
+        # Whole rows of pixels: a loop over three channels would cost more than what it does.
+        keep = keep.reshape(len(lines), height, 3 * width)
+        mixed = (255 - keep) * np.tile(colors, (1, width))[:, None]
+        mixed += keep * np.tile(grounds, (1, width))[:, None]
+        mixed += 127
+        mixed //= 255
+        patches = mixed.astype(np.uint8).reshape(len(lines), height, width, 3)
+        for patch, (x, y) in zip(patches, np.round(centers).astype(int).tolist(), strict=True):
+            self.pixels[y + top : y + top + height, x + left : x + left + width] = patch
+
     def picture(self, left: int, top: int, picture: NDArray[np.uint8]) -> None:
         """Put an RGB `picture` `[h, w, 3]` with its corner at (`left`, `top`)."""
         clip = self._clip(left, top, picture.shape[1], picture.shape[0])
@@ -177,5 +216,7 @@ def _near(value: float) -> float:
 
 def _fixed(points: ArrayLike) -> NDArray[np.int32]:
     """`points` `[N, 2]` in OpenCV's fixed point; it counts from the centre of a pixel."""
-    near = np.clip(np.asarray(points, np.float64), -_FAR, _FAR)
-    return np.round((near - 0.5) * _SCALE).astype(np.int32)
+    near = np.minimum(np.maximum(np.asarray(points, np.float64), -_FAR), _FAR)
+    near -= 0.5
+    near *= _SCALE
+    return np.rint(near, out=near).astype(np.int32)

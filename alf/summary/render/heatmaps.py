@@ -15,8 +15,9 @@ from alf.summary.render.axes import Axis, category_axis, linear_axis, value_rang
 from alf.summary.render.canvas import Canvas
 from alf.summary.render.colormap import color_table, colorize
 from alf.summary.render.image import Image
-from alf.summary.render.layout import Panel, Sheet, open_panel, panel_size
+from alf.summary.render.layout import Panel, open_panel
 from alf.summary.render.panels import formatted, is_rendering_enabled, numbers, refuse, scoped
+from alf.summary.render.sheet import Sheet, panel_size
 from alf.summary.render.text import cap_height, text_width
 
 _CONTOUR_LEVELS = 10
@@ -55,7 +56,7 @@ def render_heatmap(
         annotate_format: `%` format of the number in each cell, `""` for none. It is left out where
             cells are too small.
         font_size: of the labels, in points.
-        img_height: height in pixels; see `alf.summary.render.layout.panel_size`.
+        img_height: height in pixels; see `alf.summary.render.sheet.panel_size`.
         img_width: width in pixels.
         dpi: pixels per inch.
         figsize: width and height in inches.
@@ -131,7 +132,8 @@ def draw_cells(panel: Panel, fractions: NDArray[np.float64], cmap: str) -> None:
     else:
         rows = np.arange(plot.height) * height // plot.height
         columns = np.arange(plot.width) * width // plot.width
-        picture = colorize(fractions, cmap)[:, columns][rows]  # the second copies whole rows
+        # The second one copies whole rows. Indexing in brackets takes ten times as long.
+        picture = colorize(fractions, cmap).take(columns, axis=1).take(rows, axis=0)
     panel.canvas.picture(plot.left, plot.top, picture)
 
 
@@ -145,8 +147,8 @@ def _annotate_cells(
     room = panel.plot.width / width, panel.plot.height / height
     if min(room) < theme.SMALLEST_PIXELS:
         return
-    texts = [[formatted(float(value), number_format) for value in row] for row in values]
-    longest = max((text for row in texts for text in row), key=len)
+    texts = [formatted(value, number_format) for value in values.reshape(-1).tolist()]
+    longest = max(texts, key=len)
     ems = [panel.sheet.size.em(p) for p in (theme.SCOPE_SIZE, theme.SMALLEST_SIZE)]
     fitting = [
         em
@@ -155,13 +157,12 @@ def _annotate_cells(
     ]
     if not fitting:
         return
-    x = panel.x_pixels(np.arange(width))
-    y = panel.y_pixels(np.arange(height))
-    dark = colors @ np.array([0.299, 0.587, 0.114]) < 140
-    for i, row in enumerate(texts):
-        for j, text in enumerate(row):
-            color = theme.PAPER if dark[i, j] else theme.INK
-            panel.canvas.text(float(x[j]), float(y[i]), text, fitting[0], color, "mm")
+    x, y = panel.x_pixels(np.arange(width)), panel.y_pixels(np.arange(height))
+    centers = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    grounds = colors.reshape(-1, 3)
+    is_dark = grounds @ np.array([0.299, 0.587, 0.114]) < 140
+    inks = np.where(is_dark[:, None], theme.PAPER, theme.INK).astype(np.uint8)
+    panel.canvas.labels(centers, texts, fitting[0], inks, grounds)
 
 
 def render_contour(
@@ -191,7 +192,7 @@ def render_contour(
         x_label: title of the horizontal axis, or `None`.
         y_label: title of the vertical axis, or `None`.
         font_size: of the labels, in points.
-        img_height: height in pixels; see `alf.summary.render.layout.panel_size`.
+        img_height: height in pixels; see `alf.summary.render.sheet.panel_size`.
         img_width: width in pixels.
         dpi: pixels per inch.
         figsize: width and height in inches.

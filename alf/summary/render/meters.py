@@ -12,8 +12,9 @@ from alf.errors import RenderError
 from alf.summary.render import theme
 from alf.summary.render.axes import category_axis, rounded_range, value_range
 from alf.summary.render.image import Image
-from alf.summary.render.layout import Panel, Sheet, open_panel, panel_size
+from alf.summary.render.layout import Panel, open_panel
 from alf.summary.render.panels import formatted, is_rendering_enabled, numbers, refuse, scoped
+from alf.summary.render.sheet import Sheet, panel_size
 from alf.summary.render.text import cap_height, elided, text_width
 
 _WIDEST = "-0.00e+00"
@@ -48,7 +49,7 @@ def render_meters(
         marked: the row that stands out, or `None`.
         annotate_format: `%` format of the number in each row, `""` for none. Numbers are left out
             where rows are too low.
-        img_height: height in pixels; see `alf.summary.render.layout.panel_size`.
+        img_height: height in pixels; see `alf.summary.render.sheet.panel_size`.
         img_width: width in pixels.
         dpi: pixels per inch.
         figsize: width and height in inches.

@@ -16,8 +16,9 @@ from alf.summary.render import theme
 from alf.summary.render.axes import linear_axis, value_range
 from alf.summary.render.colormap import colorize
 from alf.summary.render.image import Image
-from alf.summary.render.layout import Panel, Sheet, open_panel, panel_size
+from alf.summary.render.layout import Panel, open_panel
 from alf.summary.render.panels import is_rendering_enabled, numbers, refuse, scoped
+from alf.summary.render.sheet import Sheet, panel_size
 
 _GAP = 2
 _MOST_CHANNELS = 32
@@ -54,7 +55,7 @@ def render_image(
         overlay_range: weights of the first and the last colour; `None` for those of the data.
         val_label: title of the colour bar of the weights.
         cmap: the colours of the weights, as for `render_heatmap`.
-        img_height: height in pixels; see `alf.summary.render.layout.panel_size`.
+        img_height: height in pixels; see `alf.summary.render.sheet.panel_size`.
         img_width: width in pixels.
         dpi: pixels per inch.
         figsize: width and height in inches.

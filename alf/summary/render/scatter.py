@@ -12,8 +12,9 @@ from alf.errors import RenderError
 from alf.summary.render import theme
 from alf.summary.render.axes import linear_axis, rounded_range, value_range
 from alf.summary.render.image import Image
-from alf.summary.render.layout import Sheet, open_panel, panel_size
+from alf.summary.render.layout import open_panel
 from alf.summary.render.panels import is_rendering_enabled, numbers, refuse, scoped
+from alf.summary.render.sheet import Sheet, panel_size
 
 
 def render_scatter(
@@ -47,7 +48,7 @@ def render_scatter(
         y_label: title of the vertical axis, or `None`.
         legends: one text a group, or `None`.
         point_size: diameter of a point, in points.
-        img_height: height in pixels; see `alf.summary.render.layout.panel_size`.
+        img_height: height in pixels; see `alf.summary.render.sheet.panel_size`.
         img_width: width in pixels.
         dpi: pixels per inch.
         figsize: width and height in inches.

@@ -13,8 +13,9 @@ from alf.summary.render import theme
 from alf.summary.render.axes import Axis, end_axis, linear_axis, rounded_range, value_range
 from alf.summary.render.curves import draw_curve
 from alf.summary.render.image import Image
-from alf.summary.render.layout import Sheet, Size, open_panel, panel_size
+from alf.summary.render.layout import open_panel
 from alf.summary.render.panels import formatted, is_rendering_enabled, numbers, refuse, scoped
+from alf.summary.render.sheet import Sheet, Size, panel_size
 from alf.summary.render.text import text_width
 
 _WIDEST_NOTE = "-0.00e+00"
@@ -55,7 +56,7 @@ def render_time_series(
         y_label: title of the vertical axis, or `None`.
         legends: one text a series, or `None`.
         annotate_format: `%` format of the newest value, of a single series; `""` for none.
-        img_height: height in pixels; see `alf.summary.render.layout.panel_size`.
+        img_height: height in pixels; see `alf.summary.render.sheet.panel_size`.
         img_width: width in pixels.
         dpi: pixels per inch.
         figsize: width and height in inches.

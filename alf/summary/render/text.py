@@ -47,24 +47,49 @@ def _font(pixels: int, bold: bool) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, pixels, layout_engine=ImageFont.Layout.BASIC)
 
 
-# A stamp takes some 10 kB, and each step of a play writes numbers that no other does.
-@functools.lru_cache(maxsize=1024)
-def stamp(text: str, pixels: int, color: Color, bold: bool = False, upward: bool = False) -> Stamp:
-    """Set one line of `text` with an em of `pixels`; letters that the face lacks become boxes.
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One line of text without a colour.
 
-    With `upward` the stamp is turned to read upwards; `left` and `top` are those before the turn.
+    Attributes:
+        keep: what shows through, uint16 `[h, w, 3]` in [0, 255], the same for all channels.
+        left: pixels from the start of the line to the first column, negative where a letter leans
+            out.
+        top: pixels from the baseline to the first row, negative upwards.
+        advance: width of the line in pixels.
+        cap_height: height of a capital letter in pixels, the same for all texts of a size.
     """
+
+    keep: NDArray[np.uint16]
+    left: int
+    top: int
+    advance: int
+    cap_height: int
+
+
+@functools.lru_cache(maxsize=2048)
+def set_line(text: str, pixels: int, bold: bool = False) -> Line:
+    """Set one line of `text` with an em of `pixels`; letters that the face lacks become boxes."""
     mask, (left, top) = _font(pixels, bold).getmask2(text, mode="L", anchor="ls")
     # Pillow says nothing of this type; it yields its bytes.
     coverage: Any = mask
     width, height = mask.size
     alpha = np.frombuffer(bytes(coverage), np.uint8).reshape(height, width, 1).astype(np.uint16)
-    if upward:
-        alpha = np.rot90(alpha)
     keep = np.repeat(255 - alpha, 3, axis=2)
-    ink = alpha * np.asarray(color, np.uint16) + np.uint16(127)
-    advance = text_width(text, pixels, bold)
-    return Stamp(keep, ink, left, top, advance, cap_height(pixels, bold))
+    return Line(keep, left, top, text_width(text, pixels, bold), cap_height(pixels, bold))
+
+
+# A stamp takes some 10 kB, and each step of a play writes numbers that no other does.
+@functools.lru_cache(maxsize=1024)
+def stamp(text: str, pixels: int, color: Color, bold: bool = False, upward: bool = False) -> Stamp:
+    """One line of text in a colour.
+
+    With `upward` the stamp is turned to read upwards; `left` and `top` are those before the turn.
+    """
+    line = set_line(text, pixels, bold)
+    keep = np.ascontiguousarray(np.rot90(line.keep)) if upward else line.keep
+    ink = (255 - keep) * np.asarray(color, np.uint16) + np.uint16(127)
+    return Stamp(keep, ink, line.left, line.top, line.advance, line.cap_height)
 
 
 @functools.lru_cache(maxsize=8192)

@@ -6,8 +6,9 @@ from typing import Any
 
 from alf.summary.render import theme
 from alf.summary.render.image import Image
-from alf.summary.render.layout import Sheet, open_panel, panel_size
+from alf.summary.render.layout import open_panel
 from alf.summary.render.panels import is_rendering_enabled, refuse, scoped
+from alf.summary.render.sheet import Sheet, panel_size
 from alf.summary.render.text import elided
 
 _SHORTEST = 16

@@ -6,7 +6,8 @@ import pytest
 from alf.summary.render import theme
 from alf.summary.render.axes import category_axis, linear_axis
 from alf.summary.render.canvas import Canvas
-from alf.summary.render.layout import Sheet, open_panel, panel_size
+from alf.summary.render.layout import open_panel
+from alf.summary.render.sheet import Sheet, panel_size
 
 LONG = "a/scope/that/is/long/" + "and_a_name_that_is_much_too_long_for_the_panel" * 2
 
