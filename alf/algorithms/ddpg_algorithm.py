@@ -20,12 +20,7 @@ from alf import summary
 from alf._config import configurable
 from alf._config.settled import settled
 from alf.algorithms.algorithm import Algorithm
-from alf.algorithms.critic_values import (
-    follow_values,
-    lowest,
-    weights_of_lowest,
-    without_memory,
-)
+from alf.algorithms.critic_values import follow_values, lowest, weights_of_lowest, without_memory
 from alf.algorithms.exploration import ActionBox, DriftingNoise, choose_sometimes
 from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority

@@ -22,12 +22,7 @@ from alf._config import configurable
 from alf._config.settled import Settled, no_matter, settled
 from alf.algorithms.action_parts import ActionParts
 from alf.algorithms.algorithm import Algorithm
-from alf.algorithms.critic_values import (
-    follow_values,
-    lowest,
-    weights_of_lowest,
-    without_memory,
-)
+from alf.algorithms.critic_values import follow_values, lowest, weights_of_lowest, without_memory
 from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS

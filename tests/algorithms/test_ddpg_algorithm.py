@@ -12,7 +12,6 @@ from torch import nn
 from alf import summary
 from alf._config import config
 from alf.algorithms.agent import Agent
-from alf.algorithms.algorithm import reset_state
 from alf.algorithms.ddpg_algorithm import DdpgAlgorithm, DdpgInfo
 from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.data_structures import StepType, TimeStep
@@ -21,6 +20,7 @@ from alf.networks import ActorNetwork, CriticNetwork
 from alf.networks.network import Network
 from alf.optimizers import Adam
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
+from alf.trainers.rollout import Rollout
 
 FIRST, MID, LAST = StepType.FIRST, StepType.MID, StepType.LAST
 STATE = TensorSpec((1,))
@@ -180,15 +180,19 @@ def test_the_noise_of_a_rollout_drifts_around_the_action():
 
 
 def test_noise_begins_at_0_where_an_episode_begins():
-    """Of two environments, the one at its first step forgets its noise."""
+    """In a rollout of two environments, the one at its first step forgets its noise alone."""
     algorithm = make(ou_stddev=0.0, ou_damping=0.25)
-    start = algorithm.initial_state(2)
-    state = reset_state(torch.full((2, 1), 0.4), start, torch.tensor([True, False]))
+    seen = [
+        TimeStep(step_type=torch.tensor(step_types), observation=torch.ones(2, 1))
+        for step_types in ([MID, MID], [MID, MID], [LAST, MID], [FIRST, MID], [MID, MID])
+    ]
+    rollout = Rollout(algorithm, lambda _: seen.pop(0), batch_size=2, length=1)
+    rollout.state = torch.full((2, 1), 0.64)
 
-    step = algorithm.rollout_step(TimeStep(observation=torch.ones(2, 1)), state)
+    actions = [rollout.act()[1].output.squeeze(-1) for _ in range(4)]
 
-    torch.testing.assert_close(step.output, torch.tensor([[0.0], [0.3]]))
-    torch.testing.assert_close(step.state, torch.tensor([[0.0], [0.3]]))
+    expected = [[0.48, 0.48], [0.36, 0.36], [0.27, 0.27], [0.0, 0.2025]]
+    torch.testing.assert_close(torch.stack(actions), torch.tensor(expected))
 
 
 def test_actions_stay_within_their_bounds():
