@@ -27,6 +27,7 @@ from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.algorithms.target_update import TargetUpdater, make_target
 from alf.algorithms.td_loss import append_zeros
+from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.nest import flatten, map_structure
 from alf.networks.actor_networks import ActorNetwork
@@ -224,8 +225,7 @@ class DdpgAlgorithm(Algorithm):
 
     def batch_loss(self, inputs: TimeStep, rollout_info: DdpgInfo) -> tuple[LossInfo, DdpgInfo]:
         """Each network at those rows alone where the loss needs it."""
-        now = map_structure(lambda x: x[:-1].flatten(0, 1), inputs.observation)
-        after = map_structure(lambda x: x[1:].flatten(0, 1), inputs.observation)
+        now, after = before_and_after(inputs, type(self).__name__)
         done = map_structure(lambda x: x[:-1].flatten(0, 1), rollout_info.action)
         next_value = self._next_value(after)
         value, _ = self._critics((now, done))

@@ -25,8 +25,8 @@ from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV
 from alf.algorithms.target_update import TargetUpdater, make_target
+from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
-from alf.nest import map_structure
 from alf.networks.parallel_networks import make_parallel
 from alf.networks.q_networks import QNetwork, count_choices
 from alf.schedulers import as_scheduler
@@ -157,8 +157,7 @@ class DqnAlgorithm(Algorithm):
     def batch_loss(self, inputs: TimeStep, rollout_info: DqnInfo) -> tuple[LossInfo, DqnInfo]:
         """The trained values of all rows but the last, the targets' of all but the first."""
         rows = inputs.step_type.shape[0] - 1
-        now = map_structure(lambda x: x[:-1].flatten(0, 1), inputs.observation)
-        after = map_structure(lambda x: x[1:].flatten(0, 1), inputs.observation)
+        now, after = before_and_after(inputs, type(self).__name__)
         q_values, _ = self._q_network(now)
         index = (rollout_info.action[:-1] - self._lowest).flatten().view(-1, 1, 1)
         value = q_values.gather(2, index.expand(-1, q_values.shape[1], 1)).squeeze(2)

@@ -29,6 +29,7 @@ from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.algorithms.target_update import TargetUpdater, make_target
 from alf.algorithms.td_loss import append_zeros
 from alf.algorithms.temperature import Temperature
+from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import (
     Categorical,
@@ -255,8 +256,7 @@ class SacAlgorithm(Algorithm):
 
     def batch_loss(self, inputs: TimeStep, rollout_info: SacInfo) -> tuple[LossInfo, SacInfo]:
         """Each network at those rows alone where the loss needs it."""
-        now = map_structure(lambda x: x[:-1].flatten(0, 1), inputs.observation)
-        after = map_structure(lambda x: x[1:].flatten(0, 1), inputs.observation)
+        now, after = before_and_after(inputs, type(self).__name__)
         done = map_structure(lambda x: x[:-1].flatten(0, 1), rollout_info.action)
         discrete, continuous = self._parts.split(done)
         alpha = self._temperature.alpha()

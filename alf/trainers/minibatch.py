@@ -40,7 +40,7 @@ class MinibatchLearner(Learner):
                 "whole_replay_buffer_training each unroll is used in one iteration alone: set "
                 "whole_replay_buffer_training=False to keep experience in a replay buffer"
             )
-        if self._rollout.has_memory:
+        if self._rollout.has_memory and not algorithm.state_is_for_acting:
             raise ConfigError(
                 f"{type(algorithm).__name__} is trained on shuffled single steps, and its networks "
                 f"have a memory ({algorithm.state_spec}): give it networks without one"

@@ -12,6 +12,7 @@ from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.quantile_sac_algorithm import QuantileSacAlgorithm
 from alf.algorithms.quantile_td_loss import QuantileTDLoss
 from alf.algorithms.td3_algorithm import Td3Algorithm
+from alf.errors import ConfigError
 from alf.optimizers import Adam
 from alf.trainers.checkpoint import CheckpointFolder, load_model, restore_module
 from alf.trainers.policy import Policy
@@ -106,3 +107,10 @@ class TestRepeatable:
         checkpoint = CheckpointFolder(job.config.root_dir).open()
         restore_module(loaded, load_model(checkpoint), "the checkpoint")
         assert same()
+
+
+def test_epochs_of_single_steps_are_no_way_to_train_it(train):
+    """The lesson is about the setting, not about the noise, which is no memory of a network."""
+    config("TrainerConfig", whole_replay_buffer_training=True, clear_replay_buffer=True)
+    with pytest.raises(ConfigError, match="DdpgAlgorithm learns from what follows an action"):
+        train("continuous identity", ddpg())
