@@ -16,6 +16,7 @@ from alf.algorithms.algorithm import Algorithm
 from alf.algorithms.critic_values import without_memory
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV
 from alf.algorithms.td_loss import append_zeros
+from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import (
     Distribution,
@@ -23,6 +24,7 @@ from alf.distributions import (
     epsilon_greedy_sample,
     sample_action_distribution,
 )
+from alf.errors import ConfigError
 from alf.nest import flatten, map_structure, sum_nest
 from alf.networks.actor_distribution_networks import ActorDistributionNetwork
 from alf.tensor_specs import TensorSpec
@@ -66,7 +68,7 @@ class BcAlgorithm(Algorithm):
         name: prefix of summaries.
 
     Raises:
-        ConfigError: the actor has a memory.
+        ConfigError: the actor has a memory, or the config names no recording.
     """
 
     def __init__(
@@ -89,6 +91,12 @@ class BcAlgorithm(Algorithm):
             debug_summaries=debug_summaries,
             name=name,
         )
+        if config is not None and config.offline_buffer_dir is None:
+            raise ConfigError(
+                "BcAlgorithm does what was recorded, and no recording is named: set "
+                "TrainerConfig.offline_buffer_dir, for example to a file that "
+                "`alf play --record_file x.npz` wrote"
+            )
         default_epsilon = 0.0 if config is None else config.epsilon_greedy
         self._epsilon_greedy: float = default_epsilon if epsilon_greedy is None else epsilon_greedy
         self._actor_optimizer = actor_optimizer
@@ -123,11 +131,10 @@ class BcAlgorithm(Algorithm):
             inputs: `[T, B, ...]`.
             rollout_info: has `action`, nest of `[T, B, ...]`: what was done.
         """
-        now = map_structure(lambda x: x[:-1], inputs.observation)
-        done = map_structure(lambda x: x[:-1], rollout_info.action)
-        flat_now, flat_done = map_structure(lambda x: x.flatten(0, 1), (now, done))
-        output, _ = self._actor_network(flat_now)
-        error = _error(output, flat_done).unflatten(0, inputs.step_type[:-1].shape)
+        now, _ = before_and_after(inputs, type(self).__name__)
+        done = map_structure(lambda x: x[:-1].flatten(0, 1), rollout_info.action)
+        output, _ = self._actor_network(now)
+        error = _error(output, done).unflatten(0, inputs.step_type[:-1].shape)
         policy = output if _is_distribution(output) else ()
         info = BcInfo(action=rollout_info.action, action_distribution=policy, error=error)
         return self.calc_loss(info), info

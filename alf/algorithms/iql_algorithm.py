@@ -25,6 +25,7 @@ from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.algorithms.target_update import TargetUpdater, make_target
 from alf.algorithms.td_loss import append_zeros
+from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import (
     compute_log_probability,
@@ -234,8 +235,7 @@ class IqlAlgorithm(Algorithm):
             inputs: `[T, B, ...]`.
             rollout_info: has `action`, nest of `[T, B, ...]`: what was done.
         """
-        now = map_structure(lambda x: x[:-1].flatten(0, 1), inputs.observation)
-        after = map_structure(lambda x: x[1:].flatten(0, 1), inputs.observation)
+        now, after = before_and_after(inputs, type(self).__name__)
         done = map_structure(lambda x: x[:-1].flatten(0, 1), rollout_info.action)
         distribution, _ = self._actor_network(now)
         with torch.no_grad():

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
+from alf.algorithms.agent import Agent
 from alf.algorithms.algorithm import Algorithm
 from alf.algorithms.bc_algorithm import BcAlgorithm
 from alf.algorithms.dqn_algorithm import DqnAlgorithm
 from alf.algorithms.iql_algorithm import IqlAlgorithm
+from alf.algorithms.ppo_algorithm import PPOAlgorithm
 from alf.algorithms.sac_algorithm import SacAlgorithm
 from alf.data_structures import AlgStep, LossInfo, StepType
 from alf.environments.creation import create_environment
@@ -30,6 +32,7 @@ from alf.transforms import FrameStacker, ObservationNormalizer, RewardScaling
 
 FIRST, MID, LAST = StepType.FIRST, StepType.MID, StepType.LAST
 LENGTHS = (3, 1, 5, 2)
+DQN = partial(DqnAlgorithm, q_optimizer=Adam(lr=1e-3))
 
 
 class Watcher(Algorithm):
@@ -178,10 +181,11 @@ class TestTransformers:
             critic_optimizer=Adam(lr=1e-3),
             value_optimizer=Adam(lr=1e-3),
         ),
-        partial(DqnAlgorithm, q_optimizer=Adam(lr=1e-3)),
+        partial(Agent, rl_algorithm_cls=DQN),
+        DQN,
         partial(SacAlgorithm, critic_optimizer=Adam(lr=1e-3)),
     ],
-    ids=["bc", "iql", "dqn", "sac"],
+    ids=["bc", "iql", "agent", "dqn", "sac"],
 )
 def test_any_algorithm_that_learns_from_replay(ctor, tmp_path):
     """Takes recorded actions where it finds its own otherwise; its parameters move."""
@@ -258,6 +262,17 @@ class TestEvaluation:
             partial(ActorCriticAlgorithm, optimizer=SGD(lr=1.0)),
             {},
             "ActorCriticAlgorithm learns from what it has just done .*take IqlAlgorithm",
+        ),
+        (partial(PPOAlgorithm, optimizer=SGD(lr=1.0)), {}, "PPOAlgorithm learns from what it has"),
+        (
+            partial(Agent, rl_algorithm_cls=PPOAlgorithm, optimizer=SGD(lr=1.0)),
+            {},
+            "Agent learns from what it has",
+        ),
+        (
+            partial(BcAlgorithm, actor_optimizer=SGD(lr=1.0)),
+            {"offline_buffer_dir": None},
+            "no recording is named: set TrainerConfig.offline_buffer_dir",
         ),
         (Watcher, {"priority_replay": True}, "priority_replay is on"),
         (Watcher, {"mini_batch_length": 16}, "mini_batch_length is 16, .* has 15 rows"),
