@@ -25,7 +25,8 @@ class CriticNetwork(ReplicableNetwork):
 
     Args:
         input_tensor_spec: the pair `(observation_spec, action_spec)`, two nests of specs.
-        output_tensor_spec: spec of the value; `()` is one number, a vector is several rewards.
+        output_tensor_spec: spec of the value; `()` is one number, a vector is several rewards or
+            quantiles of the return.
         observation_input_processors: see `input_preprocessors` of `EncodingNetwork`.
         observation_input_processors_ctor: called with the observation's spec, makes them.
         observation_preprocessing_combiner: see `EncodingNetwork`.
