@@ -1,4 +1,4 @@
-"""DQN with hindsight on 16 bits to be flipped: every goal is reached after 100 000 steps."""
+"""DQN with hindsight on 16 bits to be flipped: goals are reached in 45 000 steps."""
 
 from functools import partial
 

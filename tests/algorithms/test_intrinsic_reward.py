@@ -197,6 +197,8 @@ class TestRND:
         assert bool((module.surprise(seen) < 1e-2 * start).all())
         after = module._target_network.parameters()
         assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+        # An optimizer that is given all that needs a gradient, and decays weights, lets it be.
+        assert not any(p.requires_grad for p in module._target_network.parameters())
 
     def test_images_and_choices(self):
         """Bytes are numbers, which are normalized; a choice of five is a choice."""

@@ -44,6 +44,54 @@ def test_an_end_that_comes_later_ends_the_steps_before():
     assert [2, 3] == ends.of(both, np.zeros(2, np.int64)).tolist()
 
 
+def typed(*kinds: int) -> list[TimeStep]:
+    return [TimeStep(step_type=torch.tensor([kind])) for kind in kinds]
+
+
+def all_ends(buffer: ReplayBuffer) -> list[int]:
+    """Of all steps that one environment's buffer holds."""
+    held = torch.arange(buffer.first_position, buffer.end_position)
+    return buffer.episode_ends(torch.zeros_like(held), held).tolist()
+
+
+class TestAskedNowAndThen:
+    """Between two questions, steps may go as well as come."""
+
+    def test_an_episode_that_began_before_what_is_held(self):
+        """Its end is not written over the newest steps, which took the place of its first ones."""
+        buffer = ReplayBuffer(1, 3)
+        for row in typed(FIRST, MID):
+            buffer.add(row)
+        assert [1, 1] == all_ends(buffer)
+        for row in typed(LAST, LAST):
+            buffer.add(row)
+
+        assert [2, 2, 3] == all_ends(buffer)
+
+    def test_nothing_that_was_held_is_left(self):
+        """What was known of it does not count any more."""
+        buffer = ReplayBuffer(1, 3)
+        for row in typed(FIRST, MID):
+            buffer.add(row)
+        assert [1, 1] == all_ends(buffer)
+        for row in typed(MID, MID, LAST, FIRST, LAST, FIRST):
+            buffer.add(row)
+
+        assert [6, 6, 7] == all_ends(buffer)
+
+    def test_times_that_begin_anew(self):
+        """After `clear`, time 0 is another one."""
+        buffer = ReplayBuffer(1, 9)
+        for row in typed(FIRST, LAST, FIRST, LAST):
+            buffer.add(row)
+        assert [1, 1, 3, 3] == all_ends(buffer)
+        buffer.clear()
+        for row in typed(FIRST, MID, LAST):
+            buffer.add(row)
+
+        assert [2, 2, 2] == all_ends(buffer)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     kinds=st.lists(st.tuples(*[st.sampled_from([MID, LAST])] * 2), min_size=1, max_size=40),
