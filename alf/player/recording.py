@@ -44,7 +44,8 @@ class Recording:
         self._stream: VideoStream | None = None
         self._closed = False
         self._encoded = 0
-        self._background = Background(self._take)
+        self._background: Background[np.ndarray] = Background(self._take)
+        self._spare: np.ndarray | None = None
         try:
             # libav opens the file with the first frame; a place that cannot be written is to be
             # known before anything is played.
@@ -67,7 +68,9 @@ class Recording:
         """
         self._check(frame)
         try:
-            self._background.put(frame)
+            copy = np.empty_like(frame, order="C") if self._spare is None else self._spare
+            np.copyto(copy, frame)
+            self._spare = self._background.put(copy)
         except OSError as error:  # PyAV's errors from libav that carry an errno are OSErrors
             raise RenderError(self._cannot("be written", error)) from error
         self.frames += 1

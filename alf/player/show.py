@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import numpy as np
-
 from alf.player.auto_panels import AutoPanels
 from alf.player.episodes import Moment
+from alf.player.film import Film
 from alf.player.layout import Layout
 from alf.player.results import TERMINATED, EpisodeResult
 from alf.player.sinks import Sink, StopPlaying
-from alf.player.stopping import uninterrupted
-from alf.player.window import Window
 from alf.summary.render.image import Image
 
 FACTS: tuple[str, ...] = ("episode", "step", "reward", "return", "status")
@@ -40,29 +37,24 @@ def show(
         The results of the episodes that were played to their end.
     """
     results: list[EpisodeResult] = []
-    layout: Layout | None = None
+    film: Film | None = None
     try:
         for moment in moments:
-            repeats = last_step_repeats if moment.result else 0
             if moment.result is not None:
                 results.append(moment.result)
                 if on_result is not None:
                     on_result(moment)
             if sinks:
                 panels = all_panels(moment, auto_panels)
-                if layout is None:
+                if film is None:
                     layout = make_layout(moment, panels)
-                    _tell_places(sinks, layout)
-                frame = layout.compose(moment.frame, panels, facts(moment))
-                _write(sinks, frame, moment)
-                for _ in range(repeats):
-                    _write(sinks, frame)
-                if moment.result is not None and append_blank_frames:
-                    blank = layout.blank()
-                    for _ in range(append_blank_frames):
-                        _write(sinks, blank)
+                    film = Film(sinks, layout, last_step_repeats, append_blank_frames)
+                film.show(moment, panels, facts(moment))
     except StopPlaying:
         pass
+    finally:
+        if film is not None:
+            film.finish()
     return results
 
 
@@ -114,24 +106,3 @@ def number(value: float) -> str:
     if size >= 1e6 or 0 < size < 0.005:
         return f"{value:.2e}"
     return f"{value:,.0f}" if size >= 1000 else f"{value:.2f}"
-
-
-def _tell_places(sinks: Sequence[Sink], layout: Layout) -> None:
-    """Lets windows know where panels are, so that they can be hidden there."""
-    for sink in sinks:
-        if isinstance(sink, Window):
-            sink.arrange(layout.plan)
-
-
-def _write(sinks: Sequence[Sink], frame: np.ndarray, moment: Moment | None = None) -> None:
-    """Gives a frame to all recordings, or to none of them, and then to the windows.
-
-    A window waits for the person who watches, and Ctrl-C has to reach it then.
-    """
-    with uninterrupted():
-        for sink in sinks:
-            if not isinstance(sink, Window):
-                sink.write(frame, moment)
-    for sink in sinks:
-        if isinstance(sink, Window):
-            sink.write(frame, moment)

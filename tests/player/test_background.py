@@ -17,13 +17,14 @@ def picture(i: int) -> np.ndarray:
 
 
 def test_all_pictures_in_order():
-    """The memory that is given may be drawn on again at once."""
+    """What comes back is worked on: its memory may be drawn on again."""
     seen: list[int] = []
     background = Background(lambda p: seen.append(int(p[0, 0, 0])))
-    memory = picture(0)
+    memory = None
     for i in range(50):
+        memory = picture(i) if memory is None else memory
         memory[:] = i
-        background.put(memory)
+        memory = background.put(memory)
     background.finish()
 
     assert seen == list(range(50))
