@@ -220,7 +220,7 @@ class TrainJob:
                 self._report(line)
 
     def _on_checkpoint(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.snapshot is not None:
+        if self._store_snapshot and checkpoint.snapshot is not None:
             snapshot.tag_checkpoint(self._root_dir, checkpoint.snapshot, checkpoint.iteration)
 
     def _report_start(self, seed: int, newest: Checkpoint | None) -> None:
