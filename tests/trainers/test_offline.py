@@ -24,11 +24,17 @@ from alf.networks import ActorDistributionNetwork
 from alf.optimizers import SGD, Adam
 from alf.replay import Episode
 from alf.trainers.checkpoint import CheckpointFolder
+from alf.trainers.evaluation import Evaluator
 from alf.trainers.offline import OfflineLearner
 from alf.trainers.policy_trainer import Trainer
 from alf.trainers.random_states import seed_everything
 from alf.trainers.trainer_config import TrainerConfig
-from alf.transforms import FrameStacker, ObservationNormalizer, RewardScaling
+from alf.transforms import (
+    FrameStacker,
+    IdentityDataTransformer,
+    ObservationNormalizer,
+    RewardScaling,
+)
 
 FIRST, MID, LAST = StepType.FIRST, StepType.MID, StepType.LAST
 LENGTHS = (3, 1, 5, 2)
@@ -51,6 +57,17 @@ class Watcher(Algorithm):
     def batch_loss(self, inputs, rollout_info):
         self.samples.append(map_structure(torch.clone, (inputs, rollout_info)))
         return LossInfo(loss=self.weight * torch.ones(inputs.step_type.shape)), ()
+
+
+class Negated(IdentityDataTransformer):
+    """Gives samples the opposite reward."""
+
+    @property
+    def changes_samples(self) -> bool:
+        return True
+
+    def transform_sample(self, time_steps, batch):
+        return time_steps._replace(reward=-time_steps.reward)
 
 
 def episodes(lengths=LENGTHS) -> list[Episode]:
@@ -139,6 +156,15 @@ class TestTransformers:
         inputs, _ = samples(trainer)[0]
         valid = inputs.step_type[0] != LAST
         assert torch.equal(inputs.observation[1, :, 0][valid] / 2, inputs.reward[1][valid])
+
+    def test_samples_are_changed(self, tmp_path):
+        """By a transform that changes them whenever they are drawn, such as hindsight."""
+        trainer = job(tmp_path, data_transformer_ctor=Negated)
+        trainer.train()
+
+        inputs, _ = samples(trainer)[0]
+        assert inputs.reward.max() == 0.0
+        assert inputs.reward.min() < 0.0
 
     def test_frames_are_stacked_within_an_episode(self, tmp_path):
         """A stack is the last three frames; before the first one there are copies of it."""
@@ -238,9 +264,7 @@ class TestResume:
 
 class TestEvaluation:
     def test_the_return_of_the_last_evaluation_is_the_job_s(self, tmp_path):
-        """There are no training episodes whose average it could be."""
-        from alf.trainers.evaluation import Evaluator
-
+        """There are no training episodes whose average it could be; a resumed job knows it too."""
         trainer = job(tmp_path, evaluate=True, eval_interval=3, num_eval_episodes=2)
         with Evaluator(trainer._config, 3) as evaluator:
             trainer._evaluator = evaluator
@@ -248,7 +272,11 @@ class TestEvaluation:
 
         assert result.average_return is not None
         assert result.average_return > 5
-        assert result.average_return == CheckpointFolder(tmp_path).open().average_return
+        checkpoint = CheckpointFolder(tmp_path).open()
+        assert result.average_return == checkpoint.average_return
+        resumed = job(tmp_path, num_iterations=4)
+        resumed.restore(checkpoint)
+        assert result.average_return == resumed.train().average_return
 
     def test_without_one_there_is_none(self, tmp_path):
         """Rather than a number that was never measured."""
