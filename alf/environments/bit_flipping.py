@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from gymnasium import spaces
 
-Observation = dict[str, npt.NDArray[np.float32]]
+Observation = dict[str, Any]  # of arrays, float32 `[bits]`
 
 _SET = (46, 116, 174)
 _UNSET = (226, 228, 233)

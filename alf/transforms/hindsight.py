@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from alf import summary
 from alf._config import configurable
 from alf.data_structures import TimeStep
 from alf.errors import ConfigError
@@ -147,24 +148,26 @@ class HindsightExperienceTransformer(StatelessTransformer):
             batch: the sample that they are of, whose buffer holds `(TimeStep, ...)`.
         """
         chosen, achieved = self._draw(time_steps, batch)
+        is_first = time_steps.is_first()
         # What comes after the end of the first step's episode keeps its goal.
-        same_episode = time_steps.is_first()
-        same_episode[0] = False
-        same_episode = same_episode.cumsum(0) == 0
-        relabel = same_episode & chosen
+        begun_later = is_first.clone()
+        begun_later[0] = False
+        relabel = (begun_later.cumsum(0) == 0) & chosen
         observation = time_steps.observation
         desired = get_field(observation, self._desired)
         outer = relabel.view(*relabel.shape, *[1] * (desired.dim() - 2))
         desired = torch.where(outer, achieved.to(desired.dtype), desired)
         reached = get_field(observation, self._achieved)
         # No action led to the first step of an episode, so it has no reward.
-        judged = relabel & ~time_steps.is_first()
+        judged = relabel & ~is_first
         reward = self._reward_fn(reached, desired)
         for transform in self._reward_transforms:
             reward = transform(reward)
         discount = time_steps.discount
         if self._discount_fn is not None:
             discount = torch.where(judged, self._discount_fn(reached, desired), discount)
+        if summary.should_record_summaries():
+            _summarize(chosen, reward[1:][judged[1:]])
         return time_steps._replace(
             observation=set_field(observation, self._desired, desired),
             reward=torch.where(judged, reward, time_steps.reward),
@@ -202,6 +205,14 @@ class HindsightExperienceTransformer(StatelessTransformer):
                 f"give a reward_fn that computes the environment's own reward from the achieved "
                 f"and the desired goal"
             )
+
+
+def _summarize(chosen: torch.Tensor, rewards: torch.Tensor) -> None:
+    """How many samples got another goal, and the mean reward of the actions in them, if any."""
+    with summary.scope("HindsightExperienceTransformer"):
+        summary.scalar("relabelled", chosen.float().mean())
+        if len(rewards):
+            summary.scalar("reward", rewards.mean())
 
 
 def _observed(parameter: str, field: str, observation_spec: Any) -> str:

@@ -5,10 +5,11 @@ from functools import partial
 import pytest
 import torch
 
+from alf import summary
 from alf._config import config
 from alf.data_structures import StepType, TimeStep
 from alf.errors import ConfigError
-from alf.replay import ReplayBuffer
+from alf.replay import PrioritizedReplayBuffer, ReplayBuffer
 from alf.tensor_specs import TensorSpec
 from alf.transforms import (
     DataTransformer,
@@ -112,9 +113,10 @@ class TestGoals:
         assert abs(share - 0.8) < 0.03  # standard deviation: 0.006
         assert {GOAL} == set(goals(relabelled(buffer, [0] * 100, her_proportion=0.0))[0].tolist())
 
-    def test_what_the_ring_has_dropped_is_not_asked_for(self):
-        """Relabelling goes on while old steps make room for new ones."""
-        buffer = ReplayBuffer(1, 5)
+    @pytest.mark.parametrize("kind", [ReplayBuffer, PrioritizedReplayBuffer])
+    def test_what_the_ring_has_dropped_is_not_asked_for(self, kind):
+        """Relabelling goes on while old steps make room for new ones, by priority too."""
+        buffer = kind(1, 5)
         transformer = HindsightExperienceTransformer(SPEC, her_proportion=1.0)
         for time in range(30):
             kind = LAST if time % 4 == 3 else MID
@@ -126,6 +128,15 @@ class TestGoals:
                 kept = wanted == GOAL
                 assert torch.equal(kept, batch.positions == ends)
                 assert bool(((wanted > batch.positions) & (wanted <= ends) | kept).all())
+
+
+def test_summaries_tell_how_many_and_what_they_are_rewarded_with(buffer):
+    """From place 2 the goal is 3, which the next step achieves: all are changed, reward 0."""
+    with summary.collect_scalars() as told, summary.record_if(True):
+        relabelled(buffer, [2] * 5 + [3] * 5, her_proportion=1.0)
+
+    name = "HindsightExperienceTransformer"
+    assert {f"{name}/relabelled": 0.5, f"{name}/reward": 0.0} == told
 
 
 class TestRewards:
