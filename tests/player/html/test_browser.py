@@ -346,6 +346,17 @@ class TestCompared:
         rows = tab.page.locator("tbody tr").all_inner_texts()
         assert rows[0].split()[-1] == "21"
 
+    def test_what_happens_to_both_alike_is_listed_once(self, tab, compared):
+        """With the letters of both; what happens to one has its letter."""
+        tab.open(compared)
+        listed = tab.page.locator(".event").all_inner_texts()
+        assert len(listed) == len(set(listed))
+        letters = tab.page.evaluate("player.events.map(({ sides }) => sides.length)")
+        assert max(letters) == 2
+        kinds = tab.page.locator(".event .kind").all_inner_texts()
+        assert any(kind.startswith("A B ") for kind in kinds)
+        assert not any(kind.startswith("divergence ") for kind in kinds)
+
     def test_an_episode_of_one_run_is_shown_alone(self, tab, compared):
         """A seed that only one run played."""
         tab.open(compared)

@@ -204,14 +204,25 @@ class Player {
 
   // Events of all sides in the order of time, and where two runs part.
   static eventsOf(entry) {
-    const events = entry.sides.flatMap((episode, side) =>
-      (episode?.events ?? []).map((event) => ({ ...event, side })),
-    );
+    const events = [];
+    entry.sides.forEach((episode, side) => {
+      for (const event of episode?.events ?? []) {
+        // What happens to both runs alike is one event.
+        const same = events.find(
+          ({ kind, step, facts }) =>
+            kind === event.kind &&
+            step === event.step &&
+            JSON.stringify(facts) === JSON.stringify(event.facts),
+        );
+        if (same) same.sides.push(side);
+        else events.push({ ...event, sides: [side] });
+      }
+    });
     const { differs, parts } = entry.pair ?? {};
     const mark = (found, what) => {
       const values = `${Text.exact(found.a)} and ${Text.exact(found.b)}`;
       const told = `${what} in ${Charts.columnName(found.column)}: ${values}`;
-      events.push({ kind: "divergence", step: found.step, side: null, facts: { told } });
+      events.push({ kind: "divergence", step: found.step, sides: [], facts: { told } });
     };
     if (differs) mark(differs, "first difference,");
     if (parts && parts.step !== differs.step) mark(parts, "visibly apart,");
@@ -226,9 +237,9 @@ class Player {
       button.type = "button";
       button.dataset.step = event.step;
       button.dataset.kind = event.kind;
-      const letter = this.panes.length > 1 && event.side !== null ? `${"AB"[event.side]} ` : "";
+      const letters = this.panes.length > 1 ? event.sides.map((side) => "AB"[side]).join(" ") : "";
       button.append(
-        Text.element("span", "kind", letter + event.kind),
+        Text.element("span", "kind", `${letters} ${event.kind}`.trim()),
         Text.element("span", "where", `step ${event.step}`),
         Text.element("span", "what", Text.event(event)),
       );
