@@ -1,4 +1,4 @@
-"""Where recorded episodes come from: files, folders of them, Minari, or a function that makes them.
+"""Where recorded episodes come from: files, replay buffers, Minari, or a function that makes them.
 
 Levine et al., "Offline Reinforcement Learning: Tutorial, Review, and Perspectives on Open
 Problems", https://arxiv.org/abs/2005.01643.
@@ -10,10 +10,12 @@ from pathlib import Path
 from alf.errors import UsageError
 from alf.replay.offline_files import Columns, Episode, columns_of, read_columns
 from alf.replay.offline_minari import PREFIX, minari_episodes
+from alf.replay.offline_replay import has_replay, replay_columns
 from alf.replay.offline_steps import RecordedSteps, StepSpecs, joined, steps_of
 
 Source = str | Callable[[], Iterable[Episode]]
-"""The path of an `.npz` file or of a folder of them, `"minari:<data set>"`, or a function."""
+"""The path of an `.npz` file, of a folder of them, or of a checkpoint that has a replay buffer;
+`"minari:<data set>"`; or a function."""
 
 
 def load_recorded(
@@ -57,6 +59,9 @@ def _columns(source: Source, specs: StepSpecs) -> Iterable[tuple[Columns, str]]:
     if source.startswith(PREFIX):
         where = f"'{source}'"
         return [(columns_of(minari_episodes(source.removeprefix(PREFIX)), where), where)]
+    folder = Path(source).expanduser()
+    if has_replay(folder):
+        return [(replay_columns(folder), f"the replay buffer in '{folder}'")]
     names = specs.column_names()
     return ((read_columns(path, names), f"'{path}'") for path in _files(source))
 
@@ -66,15 +71,16 @@ def _files(source: str) -> list[Path]:
     if not path.exists():
         raise UsageError(
             f"there is no '{path.absolute()}', which TrainerConfig.offline_buffer_dir names: give "
-            f"the .npz file of a recording, or a folder of them"
+            f"the .npz file of a recording, a folder of them, or that of a checkpoint"
         )
     if not path.is_dir():
         return [path]
     files = sorted(path.glob("*.npz"))
     if not files:
         raise UsageError(
-            f"there is no .npz file in the folder '{path.absolute()}', which "
-            f"TrainerConfig.offline_buffer_dir names: record some with "
-            f"`alf play --record_file x.npz`"
+            f"there is no .npz file and no replay buffer in the folder '{path.absolute()}', which "
+            f"TrainerConfig.offline_buffer_dir names: record some episodes with "
+            f"`alf play --record_file x.npz` (of replay buffers, the newest "
+            f"TrainerConfig.replay_checkpoints checkpoints have one)"
         )
     return files

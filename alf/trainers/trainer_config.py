@@ -108,9 +108,10 @@ class TrainerConfig:
 
         offline_buffer_dir: recorded episodes to learn from, instead of stepping the environments,
             which then serve evaluation alone: the path of an `.npz` file (`alf play --record_file`
-            and `alf.replay.write_episodes` write such), of a folder of them, `"minari:<data set>"`,
-            a function that gives each `alf.replay.Episode`, or a list of any of these. An
-            iteration is `num_updates_per_train_iter` updates on samples, as from a replay buffer.
+            and `alf.replay.write_episodes` write such), of a folder of them, of a checkpoint that
+            has a replay buffer, `"minari:<data set>"`, a function that gives each
+            `alf.replay.Episode`, or a list of any of these. An iteration is
+            `num_updates_per_train_iter` updates on samples, as from a replay buffer.
         offline_buffer_length: of each entry of `offline_buffer_dir` at most so many time steps,
             the last ones; `None` for all.
 

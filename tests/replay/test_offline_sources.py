@@ -64,7 +64,7 @@ def test_sources_that_are_not_there(sources, told):
 
 def test_a_folder_without_files(tmp_path):
     """The error says how to get some."""
-    with pytest.raises(UsageError, match=r"no \.npz file in the folder .*record_file"):
+    with pytest.raises(UsageError, match=r"no \.npz file and no replay buffer .*record_file"):
         load_recorded(str(tmp_path), SPECS)
 
 
