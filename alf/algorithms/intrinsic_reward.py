@@ -32,7 +32,8 @@ class IntrinsicRewardAlgorithm(Algorithm):
 
     Rewards are the surprise that a transition is, divided by the running standard deviation of its
     discounted sums, as in section 2.4 of https://arxiv.org/abs/1810.12894; the sums begin anew with
-    each unroll or sample. So they are of the order of `1 - gamma`, whatever a network's scale is.
+    each unroll or sample. So they do not depend on a network's scale. They are smaller than 1 by
+    about as many steps as a sum has that count: of samples of two steps they are of the order of 1.
 
     Subclasses define `surprise` and `transition_loss`, say in `uses` which fields of a transition
     they look at, and may count what they see in `count`.

@@ -26,6 +26,8 @@ GoalFn = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _PREFIX = "time_step.observation."
 _CHECKED_STEPS = 100
+# One may lie so close to the threshold that it is decided by rounding.
+_TOLERATED_REWARDS = 2
 
 
 @configurable
@@ -104,6 +106,7 @@ class HindsightExperienceTransformer(StatelessTransformer):
         self._discount_fn = discount_fn
         self._reward_transforms: list[RewardTransformer] = []
         self._steps_to_check = _CHECKED_STEPS
+        self._wrong_rewards = 0
 
     @property
     def changes_samples(self) -> bool:
@@ -197,7 +200,8 @@ class HindsightExperienceTransformer(StatelessTransformer):
             )
         differs = (told[0] - timestep.reward).abs() > 1e-4
         differs &= ~timestep.is_first()
-        if differs.any():
+        self._wrong_rewards += int(differs.sum())
+        if self._wrong_rewards > _TOLERATED_REWARDS and differs.any():
             env = int(differs.nonzero()[0])
             raise ConfigError(
                 f"the environment gave the reward {float(timestep.reward[env]):g} where "
