@@ -1,0 +1,108 @@
+"""How fast training is, and what it learns, ours and a peer in turn.
+
+    python -m benchmarks.training --task ppo --peer sb3 [--rounds 3] [--scale 1]
+
+Ours is a real `alf train` with the conf of the task in `benchmarks/training_confs`, then a real
+`alf play`; the peer is `benchmarks.training_peers` with the same hyperparameters, environments,
+networks and gradient steps. Both run on one thread, from the first environment step to the last
+update, start-up not counted, and play 20 episodes greedily from the same seeds. The last line is
+JSON: medians over the rounds, of the ratios too.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks.training_peers import EPISODES, PLAY_SEED, TASKS
+
+CONFS = Path(__file__).parent / "training_confs"
+Row = dict[str, float]
+
+
+def main() -> None:
+    """Run the rounds and print a line for each run."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--task", choices=list(TASKS), required=True)
+    parser.add_argument("--peer", choices=["sb3", "sbx", "loop"], required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0, help="part of the task's steps")
+    args = parser.parse_args()
+    rows: list[tuple[Row, Row]] = []
+    for seed in range(args.rounds):
+        ours, peer = train(args.task, args.scale, seed), peers(args, seed)
+        rows.append((ours, peer))
+        print(f"seed {seed}  ours {ours}  {args.peer} {peer}", flush=True)
+    summary = {
+        "task": args.task,
+        "peer": args.peer,
+        "ours_steps_per_s": median(ours["steps_per_s"] for ours, _ in rows),
+        "peer_steps_per_s": median(peer["steps_per_s"] for _, peer in rows),
+        "ratio": median(ours["steps_per_s"] / peer["steps_per_s"] for ours, peer in rows),
+        "ours_return": median(ours["return"] for ours, _ in rows),
+        "peer_return": median(peer["return"] for _, peer in rows),
+    }
+    print(json.dumps(summary))
+
+
+def median(values: Iterable[float]) -> float:
+    """Rounded to what can be told."""
+    return round(statistics.median(values), 2)
+
+
+def train(task: str, scale: float, seed: int) -> Row:
+    """One run of ours."""
+    settings = TASKS[task]
+    steps = int(settings["steps"] * scale)
+    per_iteration = settings["envs"] * settings.get("unroll", 4 if task == "dqn" else 1)
+    iterations = max((steps - settings.get("start", 0)) // per_iteration, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        root_dir = Path(folder) / "job"
+        params = {"random_seed": seed, "num_iterations": iterations}
+        alf(
+            *("train", "--root_dir", root_dir, "--conf", CONFS / f"{task}_conf.py"),
+            *(f"--conf_param=TrainerConfig.{name}={value}" for name, value in params.items()),
+        )
+        report = root_dir / "report.json"
+        alf(
+            *("play", "--root_dir", root_dir, "--norender", "--report_file", report),
+            *("--num_episodes", EPISODES, "--parallel_play", EPISODES, "--random_seed", PLAY_SEED),
+        )
+        result = json.loads((root_dir / "train" / "result.json").read_text())
+        mean = json.loads(report.read_text())["mean_return"]
+    return {"steps_per_s": result["steps_per_s"], "return": round(mean, 1)}
+
+
+def peers(args: argparse.Namespace, seed: int) -> Row:
+    """One run of the peer."""
+    command = [args.peer, args.task, "--scale", args.scale, "--seed", seed]
+    told = run("benchmarks.training_peers", *command)
+    return json.loads(told.splitlines()[-1])
+
+
+def alf(*args: object) -> None:
+    """Run a command of alf."""
+    run("alf", *args)
+
+
+def run(module: str, *args: object) -> str:
+    """Run a module on one thread; what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, args)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    if done.returncode:
+        raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
