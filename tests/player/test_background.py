@@ -19,7 +19,7 @@ def picture(i: int) -> np.ndarray:
 def test_all_pictures_in_order():
     """What comes back is worked on: its memory may be drawn on again."""
     seen: list[int] = []
-    background = Background(lambda p: seen.append(int(p[0, 0, 0])))
+    background: Background[np.ndarray] = Background(lambda p: seen.append(int(p[0, 0, 0])))
     memory = None
     for i in range(50):
         memory = picture(i) if memory is None else memory
