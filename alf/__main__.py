@@ -13,6 +13,7 @@ COMMANDS = {
     "play": "Show and measure a trained agent, with today's code or the code that trained it.",
     "grid_search": "Train with every combination of some parameters.",
     "compare": "Play two versions of a policy with the same seeds, and say where they part.",
+    "config": "List what can be configured; show and compare what jobs set.",
     "snapshot": "List, compare, verify, restore and export the code of a job.",
 }
 

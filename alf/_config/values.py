@@ -1,0 +1,175 @@
+"""Configured values for people: in one line, and whether two of them mean the same.
+
+Values of two jobs were made by two runs of two confs. They are the same objects nowhere, and `==`
+says nothing of functions, partials, classes of confs and most objects.
+"""
+
+import functools
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_DEPTH = 8
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+# What Python puts into every class, and what differs between two runs of one definition.
+_NOT_OF_A_CLASS = frozenset(
+    {"__module__", "__dict__", "__weakref__", "__firstlineno__", "_abc_impl"}
+)
+
+
+def described(value: Any) -> str:
+    """A value in one line, without addresses: `partial(PPOLoss, gamma=0.98)`."""
+    return _described(value, _DEPTH)
+
+
+def alike(first: Any, second: Any) -> bool:
+    """Whether two values mean the same: equal data, or code that does the same.
+
+    Functions are alike if they have name and compiled code in common, classes of two confs if their
+    members are, objects of other classes if their attributes are.
+    """
+    return _alike(first, second, set())
+
+
+# In one line --------------------------------------------------------------------------------------
+
+
+def _described(value: Any, depth: int) -> str:
+    if not depth:
+        return "..."
+    for kinds, describe in _DESCRIBERS:
+        if isinstance(value, kinds):
+            return describe(value, depth - 1)
+    if type(value).__repr__ is object.__repr__:
+        return f"<{type(value).__name__}>"
+    return " ".join(repr(value).split())
+
+
+def _partial(value: Any, depth: int) -> str:
+    parts = [_name(value.func, depth), *(_described(x, depth) for x in value.args)]
+    parts += [f"{name}={_described(x, depth)}" for name, x in value.keywords.items()]
+    return f"partial({', '.join(parts)})"
+
+
+def _name(value: Any, depth: int) -> str:
+    return str(getattr(value, "__qualname__", None) or _described(value, depth))
+
+
+def _mapping(value: Any, depth: int) -> str:
+    items = (f"{_described(k, depth)}: {_described(v, depth)}" for k, v in value.items())
+    return f"{{{', '.join(items)}}}"
+
+
+def _list(value: Any, depth: int) -> str:
+    return f"[{', '.join(_described(x, depth) for x in value)}]"
+
+
+def _tuple(value: Any, depth: int) -> str:
+    if hasattr(value, "_fields"):
+        return repr(value)
+    return f"({', '.join(_described(x, depth) for x in value)}{',' if len(value) == 1 else ''})"
+
+
+_DESCRIBERS: tuple[tuple[Any, Callable[[Any, int], str]], ...] = (
+    (functools.partial, _partial),
+    ((type, *_FUNCTIONS), _name),
+    (Mapping, _mapping),
+    (list, _list),
+    (tuple, _tuple),
+)
+
+
+# The same -----------------------------------------------------------------------------------------
+
+
+_CONTAINERS = (list, tuple, Mapping)
+_Seen = set[tuple[int, int]]
+"""Pairs that are being compared: a class knows its methods, and they know their class."""
+
+
+def _alike(first: Any, second: Any, seen: _Seen) -> bool:
+    pair = (id(first), id(second))
+    if first is second or pair in seen:
+        return True
+    if not issubclass(
+        type(first), _CONTAINERS
+    ):  # those are made on the way, and names are used again
+        seen.add(pair)
+    if not _same_class(type(first), type(second), seen):
+        return False
+    for kinds, compare in _COMPARERS:
+        if isinstance(first, kinds):
+            return compare(first, second, seen)
+    return _same_data(first, second, seen)
+
+
+def _same_partial(first: Any, second: Any, seen: _Seen) -> bool:
+    parts = ("func", "args", "keywords")
+    return all(_alike(getattr(first, part), getattr(second, part), seen) for part in parts)
+
+
+def _same_class(first: Any, second: Any, seen: _Seen) -> bool:
+    if first is second:
+        return True
+    if first.__qualname__ != second.__qualname__:
+        return False
+    # Modules of confs have names of their own in each run, so that the members must tell.
+    return _same_row(first.__bases__, second.__bases__, seen) and _same_mapping(
+        _members(first), _members(second), seen
+    )
+
+
+def _members(kind: type) -> dict[str, Any]:
+    return {name: x for name, x in vars(kind).items() if name not in _NOT_OF_A_CLASS}
+
+
+def _same_function(first: Any, second: Any, seen: _Seen) -> bool:
+    if not isinstance(first, types.FunctionType):  # bound, or written in C
+        return bool(first == second)
+    cells = [[cell.cell_contents for cell in f.__closure__ or ()] for f in (first, second)]
+    return (
+        first.__qualname__ == second.__qualname__
+        and _same_code(first.__code__, second.__code__, seen)
+        and _alike(cells[0], cells[1], seen)
+        and _alike(first.__defaults__, second.__defaults__, seen)
+    )
+
+
+def _same_code(first: Any, second: Any, seen: _Seen) -> bool:
+    if (first.co_code, first.co_names) != (second.co_code, second.co_names):
+        return False
+    return _same_row(first.co_consts, second.co_consts, seen)
+
+
+def _same_mapping(first: Any, second: Any, seen: _Seen) -> bool:
+    return list(first) == list(second) and all(_alike(first[k], second[k], seen) for k in first)
+
+
+def _same_row(first: Any, second: Any, seen: _Seen) -> bool:
+    pairs = zip(first, second, strict=False)
+    return len(first) == len(second) and all(_alike(a, b, seen) for a, b in pairs)
+
+
+_COMPARERS: tuple[tuple[Any, Callable[[Any, Any, _Seen], bool]], ...] = (
+    (functools.partial, _same_partial),
+    (type, _same_class),
+    (_FUNCTIONS, _same_function),
+    (types.CodeType, _same_code),
+    (Mapping, _same_mapping),
+    ((list, tuple), _same_row),
+)
+
+
+def _same_data(first: Any, second: Any, seen: _Seen) -> bool:
+    if hasattr(first, "detach") and hasattr(first, "numpy"):  # torch, which this layer knows not
+        return _same_data(first.detach().cpu().numpy(), second.detach().cpu().numpy(), seen)
+    if hasattr(first, "tobytes") and hasattr(first, "dtype"):  # numpy, likewise
+        form = [(x.dtype, x.shape, x.tobytes()) for x in (first, second)]
+        return form[0] == form[1]
+    if type(first).__eq__ is not object.__eq__:
+        both_nan = first != first and second != second  # noqa: PLR0124
+        return bool(first == second) or both_nan
+    held = [getattr(x, "__dict__", None) for x in (first, second)]
+    if held[0] is None or held[1] is None:
+        return repr(first) == repr(second)
+    return _alike(held[0], held[1], seen)

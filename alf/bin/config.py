@@ -1,0 +1,232 @@
+"""Looks at what can be configured, and at what jobs were configured to do.
+
+    alf config list [WORD] [--conf C]   every parameter with its default, or those with WORD in them
+    alf config show R                   what a job set, and where; a root dir or a conf
+    alf config diff A B                 what two of them set otherwise
+
+A and B are root dirs, `alf_config.py` files or confs. Confs are executed, with today's code, as
+training would do; nothing is trained. Each command takes --json. Exit codes: 0 done, 1 `diff`
+found differences, 2 used wrongly.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from alf._config import isolated, load_config, parse_overrides, pre_config, validate_pre_configs
+from alf._config.catalogue import (
+    Configurable,
+    Described,
+    Set,
+    catalogue,
+    import_everything,
+    settings,
+    short_name,
+)
+from alf._config.parameters import MISSING
+from alf._config.values import alike, described
+from alf.bin import command
+from alf.errors import AlfError, UsageError
+
+_RECORDED = "alf_config.py"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; returns its exit code."""
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has told the user what is wrong, or shown the help
+        return int(stop.code or 0)
+    try:
+        return arguments.work(arguments)
+    except AlfError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return command.INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="alf config",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    verbs = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def verb(name: str, work: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        doc = (work.__doc__ or "").strip()
+        made = verbs.add_parser(name, help=doc, description=doc, allow_abbrev=False)
+        made.add_argument("--json", action="store_true", help="print JSON")
+        made.set_defaults(work=work)
+        return made
+
+    listed = verb("list", _list)
+    listed.add_argument("word", nargs="?", default="", metavar="WORD", help="part of the names")
+    listed.add_argument("--conf", metavar="C", help="list what this conf defines and imports too")
+    shown = verb("show", _show)
+    shown.add_argument("job", metavar="R", help="a root dir or a conf")
+    shown.add_argument(
+        "--conf_param", action="append", default=[], metavar="NAME=VALUE", help="as train takes it"
+    )
+    differing = verb("diff", _diff)
+    differing.add_argument("a", metavar="A", help="a root dir or a conf")
+    differing.add_argument("b", metavar="B", help="a root dir or a conf")
+    return parser
+
+
+# What can be set ----------------------------------------------------------------------------------
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    """Show what can be configured: types, defaults and what each parameter is."""
+    with isolated() as store:
+        import_everything()
+        if arguments.conf:
+            load_config(arguments.conf)
+        found = catalogue(store, arguments.word)
+    if not found:
+        raise UsageError(
+            f"Nothing that can be configured has '{arguments.word}' in its name. `alf config list` "
+            f"shows everything; with --conf C also what a conf of yours defines."
+        )
+    if arguments.json:
+        print(json.dumps([_entry_json(entry) for entry in found], indent=1))
+        return 0
+    width = min(shutil.get_terminal_size().columns, 120)
+    print("\n\n".join(_entry_text(entry, width) for entry in found))
+    return 0
+
+
+def _entry_text(entry: Configurable, width: int) -> str:
+    lines = [entry.name, *textwrap.wrap(entry.doc, width - 2, initial_indent="  ")]
+    for parameter in entry.parameters:
+        name = parameter.name.rpartition(".")[2]
+        kind = f": {parameter.annotation}" if parameter.annotation else ""
+        default = "" if parameter.default is MISSING else f" = {described(parameter.default)}"
+        lines += textwrap.wrap(
+            f"{name}{kind}{default}", width, initial_indent="  ", subsequent_indent=" " * 6
+        )
+        lines += textwrap.wrap(
+            parameter.doc, width, initial_indent=" " * 6, subsequent_indent=" " * 6
+        )
+    return "\n".join(lines)
+
+
+def _entry_json(entry: Configurable) -> dict[str, object]:
+    return {
+        "name": entry.name,
+        "doc": entry.doc,
+        "parameters": [_parameter_json(parameter) for parameter in entry.parameters],
+    }
+
+
+def _parameter_json(parameter: Described) -> dict[str, object]:
+    default = None if parameter.default is MISSING else described(parameter.default)
+    return {
+        "name": parameter.name,
+        "type": parameter.annotation,
+        "default": default,
+        "doc": parameter.doc,
+    }
+
+
+# What is set --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The settings of a job, by short name."""
+
+    settings: dict[str, Set]
+
+
+def _read(place: str, conf_params: Sequence[str] = ()) -> _Job:
+    """Execute a conf as training would.
+
+    Raises:
+        UsageError: there is no conf.
+        AlfError: the conf or an override is wrong.
+    """
+    path = Path(place).expanduser()
+    if path.is_dir():
+        path = path / _RECORDED
+        if not path.is_file():
+            raise UsageError(
+                f"'{place}' is no root dir: it has no '{_RECORDED}'. Give the root dir of a job "
+                f"that was trained, or a conf."
+            )
+    with isolated() as store:
+        pre_config(parse_overrides(conf_params))
+        load_config(path)
+        validate_pre_configs()
+        return _Job({short_name(store, one.name): one for one in settings(store)})
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    """Show every value that a job sets, and who set it."""
+    job = _read(arguments.job, arguments.conf_param)
+    if arguments.json:
+        rows = [
+            {
+                "name": name,
+                "full_name": one.name,
+                "value": described(one.value),
+                "origin": str(one.origin),
+                "override": one.is_override,
+            }
+            for name, one in job.settings.items()
+        ]
+        print(json.dumps(rows, indent=1))
+        return 0
+    for name, one in job.settings.items():
+        kind = "  (override)" if one.is_override else ""
+        print(f"{name} = {described(one.value)}\n    {_place(one)}{kind}")
+    if not job.settings:
+        print("Nothing is set: every parameter has its default.")
+    return 0
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    """Show what two jobs set otherwise; exit code 1 if anything."""
+    a, b = _read(arguments.a).settings, _read(arguments.b).settings
+    names = [
+        name
+        for name in sorted(a.keys() | b.keys())
+        if name not in a or name not in b or not alike(a[name].value, b[name].value)
+    ]
+    if arguments.json:
+        rows = [{"name": name, "a": _side(a.get(name)), "b": _side(b.get(name))} for name in names]
+        print(json.dumps(rows, indent=1))
+    elif not names:
+        print("Both set the same.")
+    else:
+        print(f"--- {arguments.a}\n+++ {arguments.b}")
+        for name in names:
+            for sign, one in (("-", a.get(name)), ("+", b.get(name))):
+                if one is not None:
+                    print(f"{sign} {name} = {described(one.value)}    {_place(one)}")
+    return 1 if names else 0
+
+
+def _side(one: Set | None) -> dict[str, str] | None:
+    return None if one is None else {"value": described(one.value), "origin": str(one.origin)}
+
+
+def _place(one: Set) -> str:
+    """File and line, from here if that is shorter."""
+    text = str(one.origin)
+    if not Path(one.origin.where).is_absolute():  # a flag
+        return text
+    return min(text, os.path.relpath(text), key=len)
+
+
+if __name__ == "__main__":
+    command.run(main)
