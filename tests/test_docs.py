@@ -32,6 +32,7 @@ NOT_RUN = {
     ("README.md", "they install the package and run this very test"),
     ("docs/quickstart.md", "it installs the package"),
     ("docs/rendering.md", "it takes half a minute"),
+    ("docs/benchmarks.md", "each takes minutes, and needs the peers"),
 }
 # Pages that tell of jobs which the reader has trained before, and their names: copies of one job.
 GIVEN_JOBS = {
