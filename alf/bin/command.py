@@ -16,6 +16,7 @@ Exit codes: 0 done, 1 the work failed or a check does not hold, 2 the command wa
 130 interrupted (128 + SIGINT), 143 terminated.
 """
 
+import argparse
 import contextlib
 import difflib
 import os
@@ -82,10 +83,57 @@ def main(
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone (`alf play ... | head`). Python would complain once
-        # more while flushing at exit, hence the swap.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + 13
+        return _reader_gone()
+
+
+def run_verb(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
+    """What `main` is to a command with flags, to one with commands of its own.
+
+    Args:
+        parser: made of `add_verb`s.
+        argv: the arguments, without the program's name.
+    """
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has told the user what is wrong, or shown the help
+        return int(stop.code or 0)
+    try:
+        code = arguments.work(arguments)
+        sys.stdout.flush()
+        return code
+    except AlfError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _reader_gone()
+
+
+def add_verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    work: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    """Adds a command of a command, which takes --json.
+
+    Args:
+        verbs: from `ArgumentParser.add_subparsers`.
+        name: of the command.
+        work: does it, given the arguments; its docstring is the help. Returns the exit code.
+    """
+    doc = (work.__doc__ or "").strip()
+    made = verbs.add_parser(name, help=doc, description=doc, allow_abbrev=False)
+    made.add_argument("--json", action="store_true", help="print JSON")
+    made.set_defaults(work=work)
+    return made
+
+
+def _reader_gone() -> int:
+    """The exit code where the reader of our output has gone, as in `alf play ... | head`."""
+    # Python would complain once more while flushing at exit, hence the swap.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + 13
 
 
 def asks_for_help(argv: Sequence[str]) -> bool:

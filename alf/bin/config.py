@@ -13,9 +13,8 @@ import argparse
 import json
 import os
 import shutil
-import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,24 +31,14 @@ from alf._config.catalogue import (
 from alf._config.parameters import MISSING
 from alf._config.values import alike, described
 from alf.bin import command
-from alf.errors import AlfError, UsageError
+from alf.errors import UsageError
 
 _RECORDED = "alf_config.py"
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; returns its exit code."""
-    try:
-        arguments = _parser().parse_args(argv)
-    except SystemExit as stop:  # argparse has told the user what is wrong, or shown the help
-        return int(stop.code or 0)
-    try:
-        return arguments.work(arguments)
-    except AlfError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return command.INTERRUPTED
+    return command.run_verb(_parser(), argv)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,22 +50,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def verb(name: str, work: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        doc = (work.__doc__ or "").strip()
-        made = verbs.add_parser(name, help=doc, description=doc, allow_abbrev=False)
-        made.add_argument("--json", action="store_true", help="print JSON")
-        made.set_defaults(work=work)
-        return made
-
-    listed = verb("list", _list)
+    listed = command.add_verb(verbs, "list", _list)
     listed.add_argument("word", nargs="?", default="", metavar="WORD", help="part of the names")
     listed.add_argument("--conf", metavar="C", help="list what this conf defines and imports too")
-    shown = verb("show", _show)
+    shown = command.add_verb(verbs, "show", _show)
     shown.add_argument("job", metavar="R", help="a root dir or a conf")
     shown.add_argument(
         "--conf_param", action="append", default=[], metavar="NAME=VALUE", help="as train takes it"
     )
-    differing = verb("diff", _diff)
+    differing = command.add_verb(verbs, "diff", _diff)
     differing.add_argument("a", metavar="A", help="a root dir or a conf")
     differing.add_argument("b", metavar="B", help="a root dir or a conf")
     return parser

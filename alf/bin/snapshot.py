@@ -15,14 +15,13 @@ An ID is a snapshot's id or its first digits, `ckpt-N` for the one that made tha
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alf.bin import command
-from alf.errors import AlfError, UsageError
+from alf.errors import UsageError
 from alf.snapshot.comparison import CURRENT, Change, Side, compare, current_side, stored_side
 from alf.snapshot.conf_text import conf_is_edited
 from alf.snapshot.lock import hold_root_dir, hold_store
@@ -42,17 +41,7 @@ _PROOF_STYLES = {"exact": "green", "close": "yellow", "differs": "red"}
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; returns its exit code."""
-    try:
-        arguments = _parser().parse_args(argv)
-    except SystemExit as stop:  # argparse has told the user what is wrong, or shown the help
-        return int(stop.code or 0)
-    try:
-        return arguments.work(arguments)
-    except AlfError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return command.INTERRUPTED
+    return command.run_verb(_parser(), argv)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,11 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def verb(name: str, work: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        doc = (work.__doc__ or "").strip()
-        made = verbs.add_parser(name, help=doc, description=doc, allow_abbrev=False)
+        made = command.add_verb(verbs, name, work)
         made.add_argument("--root_dir", required=True, metavar="R", help="the job's folder")
-        made.add_argument("--json", action="store_true", help="print JSON")
-        made.set_defaults(work=work)
         return made
 
     verb("list", _list)

@@ -183,6 +183,22 @@ class TestDiff:
         assert row["b"]["value"] == "0.5"
 
 
+def test_a_reader_that_has_seen_enough():
+    """`alf config list | head` ends without a traceback."""
+    listing = subprocess.Popen(
+        [sys.executable, "-m", "alf", "config", "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with listing:
+        assert listing.stdout is not None
+        assert listing.stderr is not None
+        listing.stdout.close()
+        said = listing.stderr.read()
+
+    assert (b"", 128 + 13) == (said, listing.returncode)
+
+
 def test_help_is_shown(capsys):
     """`alf config --help` tells all commands."""
     code, text = run(capsys, "--help")
