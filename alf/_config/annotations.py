@@ -7,7 +7,7 @@ judged. Whatever is more complicated passes: a false alarm costs a user more tha
 import collections.abc
 import types
 from collections.abc import Callable
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from alf._config.parameters import MISSING, Parameter
 
@@ -96,11 +96,26 @@ def accepts(annotation: object, value: object) -> bool:
     judge = (
         _ACCEPTS.get(annotation if origin is None else origin) if _hashable(annotation) else None
     )
-    return judge is None or judge(value)
+    return judge is None or (judge(value) and _accepts_items(annotation, value))
+
+
+def _accepts_items(annotation: object, value: object) -> bool:
+    """Whether the items of a list or tuple can be meant where `tuple[int, ...]` or so stands."""
+    kinds = get_args(annotation)
+    if not kinds or not isinstance(value, list | tuple):
+        return True
+    items = cast("list[object] | tuple[object, ...]", value)
+    if get_origin(annotation) is tuple and kinds[-1] is not Ellipsis:
+        return len(items) != len(kinds) or all(map(accepts, kinds, items))
+    return all(accepts(kinds[0], item) for item in items)
 
 
 def _hashable(annotation: object) -> bool:
-    return isinstance(annotation, collections.abc.Hashable)
+    try:
+        hash(annotation)
+    except TypeError:  # e.g. a `Literal` of something that is not
+        return False
+    return True
 
 
 def evaluated(parameter: Parameter) -> object:
@@ -110,8 +125,8 @@ def evaluated(parameter: Parameter) -> object:
     holder: Any = types.SimpleNamespace(__annotations__={"it": parameter.annotation})
     try:
         return get_type_hints(holder, globalns=dict(parameter.names))["it"]
-    except (NameError, AttributeError, TypeError, SyntaxError):
-        return MISSING  # a name imported for type checkers only
+    except (NameError, AttributeError, TypeError, SyntaxError, ValueError, LookupError):
+        return MISSING  # a name imported for type checkers only, or no type at all
 
 
 def mismatch(parameter: Parameter, value: object) -> str | None:

@@ -1,19 +1,20 @@
 """Executing confs: by path or by import, each file once, and exactly the bytes that were read."""
 
+import difflib
 import hashlib
 import importlib.util
 import os
 import sys
-import traceback
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 
 from alf._config.conf_modules import LoadedConf, forget, register
+from alf._config.executing import compiled, execute
 from alf._config.origin import Origin, caller, calling_frame
 from alf._config.recording import recorded_conf_path
 from alf._config.store import current
-from alf.errors import AlfError, ConfigError
+from alf.errors import ConfigError
 
 
 def load_config(conf_file: str | os.PathLike[str]) -> LoadedConf:
@@ -29,10 +30,9 @@ def load_config(conf_file: str | os.PathLike[str]) -> LoadedConf:
         ConfigError: there is no such file, or it is not Python, or its own code raised something.
         AlfError: what `alf` raised on purpose inside the conf.
     """
-    path = Path(conf_file).expanduser()
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise ConfigError(f"The conf '{conf_file}' {what} (looked at '{path.absolute()}').")
+    path = _expanded(os.fspath(conf_file))
+    if not _is_file(path):
+        raise ConfigError(_no_conf(conf_file, path))
     return _load(str(path.resolve()))
 
 
@@ -74,8 +74,9 @@ def _load(path: str) -> LoadedConf:
         conf = LoadedConf(path, running, source)
         store.loaded[path] = conf
         return conf
-    code = _compile(path, source)
-    spec = importlib.util.spec_from_file_location(name, path)
+    code = compiled(path, source)
+    # With a loader, since Python finds none for a file that does not end in .py.
+    spec = importlib.util.spec_from_file_location(name, path, loader=SourceFileLoader(name, path))
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     conf = LoadedConf(path, module, source)
@@ -85,7 +86,7 @@ def _load(path: str) -> LoadedConf:
     register(name, module)
     _let_siblings_be_imported(path)
     try:
-        _execute(code, module)
+        execute(code, module)
     except BaseException:
         store.loaded.pop(path, None)
         forget({name: module})
@@ -93,36 +94,40 @@ def _load(path: str) -> LoadedConf:
     return conf
 
 
+def _expanded(text: str) -> Path:
+    """The path with `~` replaced, where there is such a user."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - pathlib's raises where there is none
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; `False` also for a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # e.g. it is too long
+        return False
+
+
+def _no_conf(given: str | os.PathLike[str], path: Path) -> str:
+    if os.path.isdir(path):  # noqa: PTH112 - pathlib's raises for a name that is too long
+        return (
+            f"The conf '{given}' is a folder (looked at '{path.absolute()}'). Name the file in it."
+        )
+    text = f"The conf '{given}' does not exist (looked at '{path.absolute()}')."
+    try:
+        beside = [file.name for file in path.parent.iterdir() if file.suffix == ".py"]
+    except OSError:
+        beside = []
+    near = difflib.get_close_matches(path.name, sorted(beside), n=2)
+    if near:
+        text += f" Did you mean {' or '.join(repr(str(path.with_name(name))) for name in near)}?"
+    return text
+
+
 def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
         raise ConfigError(f"The conf '{path}' cannot be read: {error.strerror}.") from error
-
-
-def _compile(path: str, source: bytes) -> CodeType:
-    try:
-        return compile(source, path, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        line = (error.text or "").rstrip("\n")
-        caret = " " * max((error.offset or 1) - 1, 0) + "^"
-        raise ConfigError(f"{path}:{error.lineno}: {error.msg}\n    {line}\n    {caret}") from error
-    except ValueError as error:  # null bytes
-        raise ConfigError(f"{path}: this is not Python source: {error}.") from error
-
-
-def _execute(code: CodeType, module: ModuleType) -> None:
-    try:
-        exec(code, module.__dict__)
-    except AlfError:
-        raise
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == code.co_filename]
-        line = lines[-1] if lines else None
-        raise ConfigError(
-            f"{Origin(code.co_filename, line or 0)}: {type(error).__name__}: {error}"
-        ) from error
 
 
 def _let_siblings_be_imported(path: str) -> None:
@@ -176,12 +181,12 @@ def _unique_name(path: str) -> str:
 
 
 def _find(wanted: str, own_file: str, origin: Origin) -> Path:
-    target = Path(wanted).expanduser()
+    target = _expanded(wanted)
     folders = [Path()] if target.is_absolute() else _search_folders(own_file)
     names = [target] if target.suffix == ".py" else [target, Path(f"{target}.py")]
     tried = [folder / name for folder in folders for name in names]
     for candidate in tried:
-        if candidate.is_file():
+        if _is_file(candidate):
             return candidate
     looked = "".join(f"\n    {candidate}" for candidate in tried)
     raise ConfigError(
@@ -205,7 +210,7 @@ def _search_folders(own_file: str) -> list[Path]:
     else:
         folders.append(Path.cwd())
     path = os.environ.get("ALF_CONFIG_PATH", "")
-    return folders + [Path(folder).expanduser() for folder in path.split(os.pathsep) if folder]
+    return folders + [_expanded(folder) for folder in path.split(os.pathsep) if folder]
 
 
 def _with_captured_modules(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any, cast
 
+from alf._config import lessons
 from alf.errors import ConfigError
 
 MODULES = {"alf": "alf", "torch": "torch", "math": "math", "functools": "functools", "np": "numpy"}
@@ -62,7 +63,7 @@ def parse_overrides(texts: Iterable[str]) -> dict[str, Override]:
         name = name.strip()
         if not equals or not _NAME.fullmatch(name):
             raise ConfigError(
-                f"--conf_param {text!r} is not NAME=VALUE. "
+                f"--conf_param {lessons.shown(text)} is not NAME=VALUE. "
                 'Write it like --conf_param="TrainerConfig.num_iterations=100".'
             )
         if name in found:
@@ -87,10 +88,18 @@ def parse_value(name: str, text: str) -> Override:
         if _BARE_WORD.fullmatch(text):
             return Override(text, repr(text))
         raise ConfigError(
-            f"--conf_param '{name}': {text!r} is no Python value ({error}). {_advice(name, text)}"
+            f"--conf_param '{name}': {lessons.shown(text)} is no Python value ({_reason(error)}). "
+            f"{_advice(name, text)}"
         ) from error
     _refuse_dangerous(name, text, tree)
-    return Override(_evaluate(name, text, tree), _insertable(text, tree))
+    value = _evaluate(name, text, tree)
+    try:
+        return Override(value, _insertable(text, tree))
+    except (RecursionError, MemoryError) as error:  # just not too deep to be parsed
+        raise ConfigError(
+            f"--conf_param '{name}': {lessons.shown(text)} is nested too deeply to be recorded. "
+            "Put it into the conf."
+        ) from error
 
 
 def _insertable(text: str, tree: ast.Expression) -> str:
@@ -120,7 +129,9 @@ def literal(value: Any) -> Override:
     except (ValueError, RecursionError) as error:  # e.g. an integer of more than 4300 digits
         raise ConfigError(f"{type(value).__name__} value cannot be written: {error}") from error
     if not same:
-        raise ConfigError(f"{value!r} does not read back equal from {source!r}.")
+        raise ConfigError(
+            f"{lessons.shown(value)} does not read back equal from {lessons.shown(source)}."
+        )
     return Override(value, source)
 
 
@@ -143,8 +154,10 @@ def names_in(source: str) -> set[str]:
     """
     try:
         tree = ast.parse(source, mode="eval")
-    except SyntaxError as error:
-        raise ConfigError(f"{source!r} is not one Python expression: {error}.") from error
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ConfigError(
+            f"{lessons.shown(source)} is not one Python expression: {_reason(error)}."
+        ) from error
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
@@ -154,7 +167,15 @@ def shell_example(name: str, value_source: str) -> str:
     return f'--conf_param="{quoted}"'
 
 
+def _reason(error: Exception) -> str:
+    """Why Python does not read it, in a few words."""
+    text = str(error.msg if isinstance(error, SyntaxError) else error)
+    return lessons.cut(" ".join(text.split()) or type(error).__name__, 120)
+
+
 def _advice(name: str, text: str) -> str:
+    if len(text) > 200:
+        return "If text is meant, quote it."
     return f"If text is meant, quote it: {shell_example(name, repr(text))}"
 
 
@@ -163,20 +184,23 @@ def _refuse_dangerous(name: str, text: str, tree: ast.Expression) -> None:
     nodes = list(ast.walk(tree))
     for node in nodes:
         if isinstance(node, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
-            raise ConfigError(f"--conf_param '{name}': {text!r} is more than one plain expression.")
+            raise ConfigError(
+                f"--conf_param '{name}': {lessons.shown(text)} is more than one plain expression."
+            )
         word = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
         if word.startswith("__"):
             raise ConfigError(
-                f"--conf_param '{name}': {text!r} uses '{word}'. Names with two underscores are "
-                "not for overrides: put this into the conf."
+                f"--conf_param '{name}': {lessons.shown(text)} uses '{word}'. Names with two "
+                "underscores are not for overrides: put this into the conf."
             )
     bound = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     bound |= {n.arg for n in nodes if isinstance(n, ast.arg)}
     used = [n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
     unknown = list(dict.fromkeys(n for n in used if n not in bound and n not in KNOWN_NAMES))
     if unknown:
+        words = " and ".join(map(lessons.quoted, unknown[:4]))
         raise ConfigError(
-            f"--conf_param '{name}': in {text!r}, {' and '.join(map(repr, unknown))} "
+            f"--conf_param '{name}': in {lessons.shown(text)}, {words} "
             f"{'is no name' if len(unknown) == 1 else 'are no names'} that an override knows "
             f"({', '.join([*MODULES, 'partial'])}). {_advice(name, text)}"
         )
@@ -196,7 +220,8 @@ def _evaluate(name: str, text: str, tree: ast.Expression) -> Any:
         raise
     except Exception as error:
         raise ConfigError(
-            f"--conf_param '{name}': evaluating {text!r} failed: {type(error).__name__}: {error}"
+            f"--conf_param '{name}': evaluating {lessons.shown(text)} failed: "
+            f"{lessons.cut(f'{type(error).__name__}: {error}', 300)}"
         ) from error
 
 
@@ -219,8 +244,9 @@ def _source(value: Any) -> str:
     writer = _WRITERS.get(cast("type[object]", type(value)))
     if writer is None:
         raise ConfigError(
-            f"{value!r} of type {type(value).__name__} cannot be written into a conf so that "
-            "it reads back equal. Use numbers, text, tuples, lists and dicts, or an expression."
+            f"{lessons.shown(value)} of type {type(value).__name__} cannot be written into a conf "
+            "so that it reads back equal. Use numbers, text, tuples, lists and dicts, or an "
+            "expression."
         )
     return writer(value)
 

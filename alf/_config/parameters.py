@@ -63,6 +63,8 @@ class Definition:
         positional: names that a call can fill by position, in order, `self` included.
         retired: parameters that are no more, and what to do instead.
         defined_by: the module whose import made this definition; `None` for one made later.
+        is_class: whether calling it makes an object.
+        takes_any: whether it takes keyword arguments of any name.
     """
 
     full_name: str
@@ -71,6 +73,8 @@ class Definition:
     positional: tuple[str, ...] = ()
     retired: Mapping[str, str] = field(default_factory=dict[str, str])
     defined_by: str | None = None
+    is_class: bool = False
+    takes_any: bool = False
 
     def missing(self, positional_count: int, keywords: Collection[str]) -> list[str]:
         """The settable parameters that a call of this shape does not pass."""
@@ -131,7 +135,16 @@ def describe(
         parameters[gone] = Parameter(f"{full_name}.{gone}", refusal=lesson)
     identity = (owner.__module__, owner.__qualname__)
     defined_by = next(iter(modules_being_executed()), None)
-    return Definition(full_name, identity, parameters, tuple(positional), retired, defined_by)
+    return Definition(
+        full_name,
+        identity,
+        parameters,
+        tuple(positional),
+        retired,
+        defined_by,
+        isinstance(owner, type),
+        any(spec.kind is spec.VAR_KEYWORD for spec in signature.parameters.values()),
+    )
 
 
 def _refusal(name: str, whitelist: Collection[str], blacklist: Collection[str]) -> str | None:

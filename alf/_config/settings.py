@@ -3,13 +3,14 @@
 import itertools
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-from alf._config import lessons
+from alf._config import lessons, unused
 from alf._config.origin import COMMAND_LINE, Origin, caller, modules_being_executed
 from alf._config.overrides import Override
 from alf._config.parameters import MISSING
-from alf._config.store import PreConfig, current
+from alf._config.setting import PreConfig
+from alf._config.store import current
 from alf.errors import ConfigError
 
 _GROUPS = itertools.count()
@@ -39,8 +40,11 @@ def config(
             too late.
     """
     origin = caller()
+    _require_flags(prefix_or_dict, mutable, raise_if_used, origin)
     if isinstance(prefix_or_dict, str):
         values: dict[str, Any] = {f"{prefix_or_dict}.{name}": v for name, v in kwargs.items()}
+    elif not isinstance(cast(object, prefix_or_dict), Mapping):
+        raise ConfigError(lessons.no_name(prefix_or_dict, origin))
     elif kwargs:
         raise ConfigError(
             f"{origin}: alf.config was given a dict and also {', '.join(kwargs)}. "
@@ -53,7 +57,20 @@ def config(
 
 def config1(config_name: str, value: Any, mutable: bool = True, raise_if_used: bool = True) -> None:
     """Set one parameter; the arguments mean what they mean for `config`."""
+    _require_flags(config_name, mutable, raise_if_used, caller())
     _assign_all({config_name: value}, caller(), mutable, raise_if_used)
+
+
+def _require_flags(name: object, mutable: object, raise_if_used: object, origin: Origin) -> None:
+    """Refuse values in the places of the flags, where they would silently set nothing."""
+    for flag, given in (("mutable", mutable), ("raise_if_used", raise_if_used)):
+        if not isinstance(given, bool):
+            raise ConfigError(lessons.no_flag(name, flag, given, origin))
+
+
+def _require_name(name: object, origin: Origin) -> None:
+    if not isinstance(name, str):
+        raise ConfigError(lessons.no_name(name, origin))
 
 
 def _assign_all(
@@ -63,7 +80,14 @@ def _assign_all(
     for name in modules_being_executed():
         if name in sys.modules:
             store.conf_modules[name] = sys.modules[name]
+    for name in values:
+        _require_name(name, origin)
     resolved = {name: store.resolve(name, origin) for name in values}
+    by_full: dict[str, str] = {}
+    for name, full in resolved.items():
+        if by_full.setdefault(full, name) != name:
+            first, second = values[by_full[full]], values[name]
+            raise ConfigError(lessons.twice(full, first, second, origin))
     before = {full: store.settings.get(full) for full in resolved.values()}
     try:
         for name, value in values.items():
@@ -91,7 +115,13 @@ def pre_config(configs: Mapping[str, Any]) -> None:
         ConfigError: a name is ambiguous, or a value is plainly of the wrong type or comes too late.
     """
     store, here, group = current(), caller(), next(_GROUPS)
+    if not isinstance(cast(object, configs), Mapping):
+        raise ConfigError(
+            f"{here}: alf.pre_config takes a dict of name and value, but was given "
+            f"{lessons.shown(configs)}."
+        )
     for name, given in configs.items():
+        _require_name(name, here)
         if isinstance(given, Override):
             store.pre_assign(PreConfig(name, given.value, COMMAND_LINE, group))
         else:
@@ -126,7 +156,14 @@ def define_config(name: str, default_value: Any) -> None:
     Raises:
         ConfigError: the name is defined already.
     """
-    current().define_user_value(name, default_value, caller())
+    origin = caller()
+    _require_name(name, origin)
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ConfigError(
+            f"{origin}: {lessons.quoted(name)} is no name that an override could set. Use letters, "
+            "digits and underscores, as in alf.define_config('num_layers', 2)."
+        )
+    current().define_user_value(name, default_value, origin)
 
 
 def get_config_value(config_name: str) -> Any:
@@ -139,6 +176,7 @@ def get_config_value(config_name: str) -> Any:
         ConfigError: the name is unknown or ambiguous, or has neither a value nor a default.
     """
     origin = caller()
+    _require_name(config_name, origin)
     store = current()
     return store.value_of(store.resolve(config_name, origin), origin)
 
@@ -166,8 +204,5 @@ def unused_configs() -> list[tuple[str, Any, str]]:
 
 
 def describe_unused() -> list[str]:
-    """One readable line for each value that was set and never used."""
-    return [
-        f"{origin}: '{name}' is set to {lessons.shown(value)}, but nothing used it"
-        for name, value, origin in current().unused()
-    ]
+    """One line for each value that was set and never used: who set it, and why it was not."""
+    return unused.describe(current())

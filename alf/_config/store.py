@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from alf._config import annotations, builtins, conf_modules, lessons
+from alf._config import builtins, checks, conf_modules, lessons, whereabouts
 from alf._config.conf_modules import LoadedConf
 from alf._config.origin import COMMAND_LINE, Origin
 from alf._config.parameters import MISSING, Definition, Parameter
+from alf._config.setting import PreConfig, Setting
 from alf._config.settled import Settled
 from alf.errors import ConfigError
 
@@ -20,45 +21,6 @@ USER = "_CONFIG._USER"
 _MAX_SHAPES = 256
 
 Shape = tuple[int | str, ...]
-
-
-@dataclass(eq=False, slots=True)
-class Setting:
-    """A value that someone set.
-
-    Args:
-        value: the value.
-        origin: who set it.
-        mutable: whether a later call may replace it.
-        override: the pre-config that it comes from, `None` for a conf's own setting.
-        used: whether a call or `get_config_value` took it.
-    """
-
-    value: Any
-    origin: Origin
-    mutable: bool = True
-    override: "PreConfig | None" = None
-    used: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class PreConfig:
-    """A value set before the conf runs, perhaps for a parameter that is not defined yet.
-
-    Args:
-        name: as the user wrote it.
-        value: the value.
-        origin: who set it.
-        group: identifies the call that gave it; two values for one parameter in one call
-            contradict each other.
-        bound: the full name of the parameter, once that is known.
-    """
-
-    name: str
-    value: Any
-    origin: Origin
-    group: int
-    bound: str | None = None
 
 
 @dataclass(eq=False)
@@ -73,6 +35,8 @@ class ConfigStore:
     settings: dict[str, Setting] = field(default_factory=dict[str, Setting])
     first_use: dict[str, Origin] = field(default_factory=dict[str, Origin])
     pre_configs: list[PreConfig] = field(default_factory=list[PreConfig])
+    called: set[str] = field(default_factory=set[str])
+    passed: dict[str, Origin] = field(default_factory=dict[str, Origin])
     plans: dict[Definition, dict[Shape, dict[str, Any]]] = field(
         default_factory=dict[Definition, dict[Shape, dict[str, Any]]]
     )
@@ -123,7 +87,8 @@ class ConfigStore:
             raise ConfigError(lessons.ambiguous(name, origin, found))
         if not found:
             self._import_lookalikes(name)
-            raise ConfigError(lessons.unknown(name, origin, self._settable()))
+            elsewhere = whereabouts.found(name, [origin.where, *self.loaded])
+            raise ConfigError(lessons.unknown(name, origin, self._settable(), elsewhere))
         return found[0]
 
     def candidates(self, name: str) -> list[str]:
@@ -138,7 +103,11 @@ class ConfigStore:
         return settable or found
 
     def _settable(self) -> list[str]:
-        return sorted(full for full, known in self.parameters.items() if known.refusal is None)
+        return sorted(
+            full
+            for full, known in self.parameters.items()
+            if known.refusal is None and not isinstance(known.annotation, Settled)
+        )
 
     def _add(self, short: str, parameter: Parameter) -> None:
         self.parameters[parameter.full_name] = parameter
@@ -171,6 +140,7 @@ class ConfigStore:
         self._check(full, value, origin)
         old = self.settings.get(full)
         if old is not None and old.override is not None:
+            old.instead_of = Setting(value, origin, mutable)
             return
         if old is not None and not old.mutable:
             raise ConfigError(lessons.immutable(full, value, origin, old.value, old.origin))
@@ -206,7 +176,9 @@ class ConfigStore:
             used_at = self.first_use[full]
             raise ConfigError(lessons.set_after_use(full, pre.value, pre.origin, used_at))
         pre.bound = full
-        self.settings[full] = Setting(pre.value, pre.origin, mutable=False, override=pre)
+        self.settings[full] = Setting(
+            pre.value, pre.origin, mutable=False, override=pre, instead_of=old
+        )
         self.plans.clear()
 
     def _unbind(self, pre: PreConfig, full: str) -> None:
@@ -226,14 +198,7 @@ class ConfigStore:
         parameter = self.parameters[full]
         if parameter.refusal is not None:
             raise ConfigError(lessons.refused(full, origin, parameter.refusal))
-        if isinstance(parameter.annotation, Settled):
-            if not parameter.annotation.suits(value):
-                refusal = parameter.annotation.refusal(value)
-                raise ConfigError(lessons.refused(full, origin, refusal))
-            return
-        expected = annotations.mismatch(parameter, value)
-        if expected is not None:
-            raise ConfigError(lessons.wrong_type(full, value, expected, origin))
+        checks.require_fit(parameter, value, origin, self.definitions.values())
 
     def validate_pre_configs(self) -> None:
         """Check that each pre-config means exactly one parameter that exists."""
@@ -264,7 +229,9 @@ class ConfigStore:
             full = f"{definition.full_name}.{gone[0]}"
             raise ConfigError(lessons.refused(full, origin(), definition.retired[gone[0]]))
         plan: dict[str, Any] = {}
-        for name in definition.missing(int(count), keywords):
+        missing = definition.missing(int(count), keywords)
+        self._remember_call(definition, missing, origin)
+        for name in missing:
             parameter = definition.parameters[name]
             setting = self.settings.get(parameter.full_name)
             if setting is not None:
@@ -279,6 +246,16 @@ class ConfigStore:
             shapes.clear()
         shapes[shape] = plan
         return plan
+
+    def _remember_call(
+        self, definition: Definition, missing: list[str], origin: Callable[[], Origin]
+    ) -> None:
+        """Keep that it was called, and where parameters that were set were passed all the same."""
+        self.called.add(definition.full_name)
+        for name, parameter in definition.parameters.items():
+            full = parameter.full_name
+            if name not in missing and full in self.settings and full not in self.passed:
+                self.passed[full] = origin()
 
     def value_of(self, full: str, origin: Origin) -> Any:
         """The value that `full` has now, which counts as a use.

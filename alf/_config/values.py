@@ -42,7 +42,15 @@ def _described(value: Any, depth: int) -> str:
             return describe(value, depth - 1)
     if type(value).__repr__ is object.__repr__:
         return f"<{type(value).__name__}>"
-    return " ".join(repr(value).split())
+    return _represented(value)
+
+
+def _represented(value: Any) -> str:
+    """`repr` in one line; also of an object whose `repr` fails, as that of a huge integer does."""
+    try:
+        return " ".join(repr(value).split())
+    except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+        return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
 
 
 def _partial(value: Any, depth: int) -> str:
@@ -66,7 +74,7 @@ def _list(value: Any, depth: int) -> str:
 
 def _tuple(value: Any, depth: int) -> str:
     if hasattr(value, "_fields"):
-        return repr(value)
+        return _represented(value)
     return f"({', '.join(_described(x, depth) for x in value)}{',' if len(value) == 1 else ''})"
 
 

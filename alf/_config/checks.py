@@ -1,0 +1,84 @@
+"""Whether a value can be meant for a parameter: what a conf can be told where it sets it.
+
+A partial of a configurable is looked into: a misspelt argument in `algorithm_ctor=partial(...)`
+would else be found only when the algorithm is made, far from the conf.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from alf._config import annotations, lessons
+from alf._config.origin import Origin
+from alf._config.parameters import Definition, Parameter
+from alf._config.settled import Settled
+from alf.errors import ConfigError
+
+_DEPTH = 8
+
+
+def require_fit(
+    parameter: Parameter, value: object, origin: Origin, definitions: Iterable[Definition]
+) -> None:
+    """Refuse a value that cannot be meant.
+
+    Args:
+        parameter: what is set.
+        value: to what.
+        origin: who sets it.
+        definitions: all configurables.
+
+    Raises:
+        ConfigError: the value is plainly of the wrong type, or not possible here, or a partial
+            with an argument that cannot be meant.
+    """
+    _require_type(parameter, value, origin)
+    for partial in _partials(value, _DEPTH):
+        _require_arguments(partial, origin, definitions)
+
+
+def _require_type(parameter: Parameter, value: object, origin: Origin) -> None:
+    if isinstance(parameter.annotation, Settled):
+        if not parameter.annotation.suits(value):
+            refusal = parameter.annotation.refusal(value)
+            raise ConfigError(lessons.refused(parameter.full_name, origin, refusal))
+        return
+    expected = annotations.mismatch(parameter, value)
+    if expected is not None:
+        raise ConfigError(lessons.wrong_type(parameter.full_name, value, expected, origin))
+
+
+def _partials(value: object, depth: int) -> Iterator["functools.partial[Any]"]:
+    """The partials in a value: itself, in its arguments, and in plain containers."""
+    inner: Iterable[object] = ()
+    if isinstance(value, functools.partial):
+        found = cast("functools.partial[Any]", value)
+        yield found
+        inner = (*found.args, *found.keywords.values())
+    elif isinstance(value, list | tuple):
+        inner = cast("Iterable[object]", value)
+    elif isinstance(value, dict):
+        inner = cast("dict[object, object]", value).values()
+    for one in inner if depth else ():
+        yield from _partials(one, depth - 1)
+
+
+def _require_arguments(
+    partial: "functools.partial[Any]", origin: Origin, definitions: Iterable[Definition]
+) -> None:
+    function: Any = partial.func
+    identity = (getattr(function, "__module__", None), getattr(function, "__qualname__", None))
+    definition = next((one for one in definitions if one.identity == identity), None)
+    if definition is None:
+        return
+    for name, value in partial.keywords.items():
+        if name in definition.retired:
+            full = f"{definition.full_name}.{name}"
+            raise ConfigError(lessons.refused(full, origin, definition.retired[name]))
+        parameter = definition.parameters.get(name)
+        if parameter is not None:
+            _require_type(parameter, value, origin)
+        elif not definition.takes_any and name not in definition.positional:
+            raise ConfigError(
+                lessons.unknown_argument(identity[1], name, origin, [*definition.parameters])
+            )
