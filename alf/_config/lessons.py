@@ -10,7 +10,7 @@ from alf._config.values import described
 _MANY = 24
 _ALIKE = 0.6
 _CONTAINED = 0.75
-_WORSE = 0.25
+_WORSE = 0.2
 
 
 def shown(value: object) -> str:
