@@ -10,9 +10,11 @@ from typing import Any
 from alf._config import builtins
 from alf._config.origin import Origin
 from alf._config.parameters import MISSING, Definition, Parameter
+from alf._config.setting import Setting
 from alf._config.settled import Settled
 from alf._config.store import ConfigStore
 
+DEFAULT = Origin("default")
 _SECTION = re.compile(r"^(?:Args|Attributes):\n", re.MULTILINE)
 _ARGUMENT = re.compile(r"(\s+)(\w+)(?: \([^)]*\))?:\s*(.*)")
 
@@ -51,19 +53,21 @@ class Described:
 
 @dataclass(frozen=True)
 class Set:
-    """A value that somebody set.
+    """A value that somebody set, or a default that was used.
 
     Attributes:
         name: full name of the parameter.
         value: the value.
-        origin: file and line, or the flag.
+        origin: file and line, or the flag; `DEFAULT` for what nobody set.
         is_override: whether it came before the conf and is stronger.
+        instead_of: what a conf sets, where an override is stronger.
     """
 
     name: str
     value: Any
     origin: Origin
-    is_override: bool
+    is_override: bool = False
+    instead_of: Setting | None = None
 
 
 def import_everything() -> None:
@@ -96,9 +100,26 @@ def catalogue(store: ConfigStore, pattern: str = "") -> list[Configurable]:
 def settings(store: ConfigStore) -> list[Set]:
     """Every value that was set, by name."""
     return [
-        Set(name, setting.value, setting.origin, setting.override is not None)
+        Set(
+            name,
+            setting.value,
+            setting.origin,
+            setting.override is not None,
+            setting.instead_of,
+        )
         for name, setting in sorted(store.settings.items())
     ]
+
+
+def operative(store: ConfigStore) -> list[Set]:
+    """Every value that something has used, set or default, by name."""
+    used = {one.name: one for one in settings(store) if store.settings[one.name].used}
+    for full in store.first_use:
+        parameter = store.parameters.get(full)
+        if full in store.settings or parameter is None or not _is_a_choice(parameter):
+            continue
+        used[full] = Set(full, parameter.default_value(), DEFAULT)
+    return [used[full] for full in sorted(used)]
 
 
 def short_name(store: ConfigStore, full: str) -> str:

@@ -2,11 +2,12 @@
 
     alf config list [WORD] [--conf C]   every parameter with its default, or those with WORD in them
     alf config show R                   what a job set, and where; a root dir or a conf
+    alf config show R --used            every value that it used, defaults too
     alf config diff A B                 what two of them set otherwise
 
 A and B are root dirs, `alf_config.py` files or confs. Confs are executed, with today's code, as
-training would do; nothing is trained. Each command takes --json. Exit codes: 0 done, 1 `diff`
-found differences, 2 used wrongly.
+training would do; nothing is trained. --used makes the environments and the model, too. Each
+command takes --json. Exit codes: 0 done, 1 `diff` found differences, 2 used wrongly.
 """
 
 import argparse
@@ -20,14 +21,17 @@ from pathlib import Path
 
 from alf._config import isolated, load_config, parse_overrides, pre_config, validate_pre_configs
 from alf._config.catalogue import (
+    DEFAULT,
     Configurable,
     Described,
     Set,
     catalogue,
     import_everything,
+    operative,
     settings,
     short_name,
 )
+from alf._config.origin import Origin
 from alf._config.parameters import MISSING
 from alf._config.values import alike, described
 from alf.bin import command
@@ -57,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("job", metavar="R", help="a root dir or a conf")
     shown.add_argument(
         "--conf_param", action="append", default=[], metavar="NAME=VALUE", help="as train takes it"
+    )
+    shown.add_argument(
+        "--used",
+        action="store_true",
+        help="make the environments and the model, and show each value that they took",
     )
     differing = command.add_verb(verbs, "diff", _diff)
     differing.add_argument("a", metavar="A", help="a root dir or a conf")
@@ -130,8 +139,13 @@ class _Job:
     settings: dict[str, Set]
 
 
-def _read(place: str, conf_params: Sequence[str] = ()) -> _Job:
+def _read(place: str, conf_params: Sequence[str] = (), *, used: bool = False) -> _Job:
     """Execute a conf as training would.
+
+    Args:
+        place: a root dir or a conf.
+        conf_params: overrides.
+        used: make the environments and the model, and give what they used instead of what is set.
 
     Raises:
         UsageError: there is no conf.
@@ -148,13 +162,30 @@ def _read(place: str, conf_params: Sequence[str] = ()) -> _Job:
     with isolated() as store:
         pre_config(parse_overrides(conf_params))
         load_config(path)
+        if used:
+            _make_all(path)
         validate_pre_configs()
-        return _Job({short_name(store, one.name): one for one in settings(store)})
+        found = operative(store) if used else settings(store)
+        return _Job({short_name(store, one.name): one for one in found})
+
+
+def _make_all(conf: Path) -> None:
+    """Make what training makes, so that it takes its values, and drop it again."""
+    import torch
+
+    from alf.environments.creation import create_environment
+    from alf.trainers.policy import Policy
+    from alf.trainers.trainer_config import TrainerConfig
+
+    torch.set_num_threads(1)
+    config = TrainerConfig(root_dir=str(conf.absolute().parent), conf_file=str(conf))
+    with create_environment(seed=0) as env:
+        Policy(config, env)
 
 
 def _show(arguments: argparse.Namespace) -> int:
     """Show every value that a job sets, and who set it."""
-    job = _read(arguments.job, arguments.conf_param)
+    job = _read(arguments.job, arguments.conf_param, used=arguments.used)
     if arguments.json:
         rows = [
             {
@@ -163,17 +194,37 @@ def _show(arguments: argparse.Namespace) -> int:
                 "value": described(one.value),
                 "origin": str(one.origin),
                 "override": one.is_override,
+                "instead_of": _instead_of(one),
             }
             for name, one in job.settings.items()
         ]
         print(json.dumps(rows, indent=1))
         return 0
     for name, one in job.settings.items():
-        kind = "  (override)" if one.is_override else ""
-        print(f"{name} = {described(one.value)}\n    {_place(one)}{kind}")
+        if one.origin is DEFAULT:
+            print(f"{name} = {described(one.value)}  (default)")
+            continue
+        print(f"{name} = {described(one.value)}\n    {_place(one.origin)}{_kind(one)}")
     if not job.settings:
         print("Nothing is set: every parameter has its default.")
     return 0
+
+
+def _kind(one: Set) -> str:
+    """Whether it is an override, and of what."""
+    if not one.is_override:
+        return ""
+    weaker = one.instead_of
+    if weaker is None:
+        return "  (override)"
+    return f"  (override of {described(weaker.value)}, set at {_place(weaker.origin)})"
+
+
+def _instead_of(one: Set) -> dict[str, str] | None:
+    weaker = one.instead_of
+    if weaker is None:
+        return None
+    return {"value": described(weaker.value), "origin": str(weaker.origin)}
 
 
 def _diff(arguments: argparse.Namespace) -> int:
@@ -194,7 +245,7 @@ def _diff(arguments: argparse.Namespace) -> int:
         for name in names:
             for sign, one in (("-", a.get(name)), ("+", b.get(name))):
                 if one is not None:
-                    print(f"{sign} {name} = {described(one.value)}    {_place(one)}")
+                    print(f"{sign} {name} = {described(one.value)}    {_place(one.origin)}")
     return 1 if names else 0
 
 
@@ -202,10 +253,10 @@ def _side(one: Set | None) -> dict[str, str] | None:
     return None if one is None else {"value": described(one.value), "origin": str(one.origin)}
 
 
-def _place(one: Set) -> str:
+def _place(origin: Origin) -> str:
     """File and line, from here if that is shorter."""
-    text = str(one.origin)
-    if not Path(one.origin.where).is_absolute():  # a flag
+    text = str(origin)
+    if not Path(origin.where).is_absolute():  # a flag
         return text
     return min(text, os.path.relpath(text), key=len)
 

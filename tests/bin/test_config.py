@@ -116,6 +116,7 @@ class TestShow:
             "value": "0.9",
             "origin": f"{conf}:18",
             "override": False,
+            "instead_of": None,
         }
         assert rows["TrainerConfig.unroll_length"]["value"] == "7"
         assert rows["TrainerConfig.unroll_length"]["override"]
@@ -123,6 +124,30 @@ class TestShow:
         assert rows["TrainerConfig.algorithm_ctor"]["value"].startswith(
             "partial(ActorCriticAlgorithm, optimizer=Adam(lr=0.001"
         )
+
+    def test_what_an_override_replaces(self, conf, capsys):
+        """The conf's own value and its line stand beside the stronger one."""
+        code, text = run(capsys, "show", conf, "--conf_param", "ActorCriticLoss.gamma=0.5")
+
+        assert code == 0
+        line = text.splitlines()[1]
+        assert text.startswith("ActorCriticLoss.gamma = 0.5\n    --conf_param  (override of 0.9, ")
+        assert line.endswith("my_conf.py:18)")
+
+    def test_what_was_used(self, conf, capsys):
+        """Set or default, once the model is made; what is set in vain is not among them."""
+        with conf.open("a") as file:
+            file.write('alf.config("PPOLoss", gamma=0.1)\n')
+        code, text = run(capsys, "show", conf, "--used", "--json")
+        rows = {row["name"]: (row["value"], row["origin"]) for row in json.loads(text)}
+
+        assert code == 0
+        assert rows["ActorCriticLoss.gamma"] == ("0.9", f"{conf}:18")
+        assert rows["ActorCriticLoss.td_lambda"] == ("0.95", "default")
+        assert rows["ValueNetwork.fc_layer_params"][1] == "default"
+        assert not [name for name in rows if name.startswith("PPOLoss")]
+        code, text = run(capsys, "show", conf, "--used")
+        assert "\nActorCriticLoss.td_lambda = 0.95  (default)\n" in text
 
     def test_a_mistake_has_its_lesson(self, tmp_path, capsys):
         """As training would say it; no traceback."""
