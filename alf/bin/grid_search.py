@@ -2,6 +2,7 @@
 
     alf grid_search --root_dir R --search_config S.json --conf my_conf.py     a new search
     alf grid_search --root_dir R                                              go on with one
+    alf grid_search --root_dir R --executor ray --ray_address head:6379       on a cluster
 
 S.json holds for example:
 
@@ -9,6 +10,9 @@ S.json holds for example:
      "parameters": {"ActorCriticLoss.gamma": [0.98, 0.99],
                     "ActorCriticLoss.entropy_regularization": "[10 ** -k for k in (2, 3)]"},
      "repeats": 3, "max_worker_num": 4, "use_gpu": false, "gpus": []}
+
+A grid trains every combination. With "search": "tpe" (or "random") and "budget": 30, so many
+combinations are chosen, and a parameter may have a range: {"low": 1e-5, "high": 1e-2, "log": true}.
 
 The code is frozen when the search is submitted: jobs that wait are not changed by what is edited
 later. Each job's folder, R/<index>r<repeat>+<parameters>, can be played and trained on by itself.
@@ -30,7 +34,29 @@ flags.DEFINE_string(
     "JSON file of a new search. Left out together with --conf: go on with the one in --root_dir.",
     flag_values=FLAGS,
 )
-_OWN_FLAGS = ("root_dir", "conf", "conf_param", "store_snapshot", "search_config")
+flags.DEFINE_enum(
+    "executor",
+    "local",
+    ["local", "ray"],
+    "Where jobs run: as processes of this machine, or on a Ray cluster.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "ray_address",
+    None,
+    "Address of the Ray cluster, for example 10.0.0.1:6379. Left out: the one that Ray finds, "
+    "else one that is made right here.",
+    flag_values=FLAGS,
+)
+_OWN_FLAGS = (
+    "root_dir",
+    "conf",
+    "conf_param",
+    "store_snapshot",
+    "search_config",
+    "executor",
+    "ray_address",
+)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -56,6 +82,8 @@ def _search(flag_values: flags.FlagValues) -> int:
         flags=_passed_on(flag_values),
         command_line=sys.argv,
         console=console,
+        executor=str(flag_values["executor"].value),
+        ray_address=flag_values["ray_address"].value,
     )
     with command.terminable():
         return job.run()

@@ -13,13 +13,15 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 from alf import snapshot
-from alf.errors import AlfError
+from alf.errors import AlfError, RootDirError
 from alf.snapshot import launch
 
 _PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 _POLL_SECONDS = 1.0
+_PATIENCE_SECONDS = 60.0
 
 
 def main() -> None:
@@ -31,11 +33,33 @@ def main() -> None:
     except AlfError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.exit(error.exit_code)
+    wait_for_folder(sys.argv[2:])
     # From here on the job takes a snapshot of its own, as each job does.
     for name in (launch.ROOT_VARIABLE, launch.ID_VARIABLE, launch.NAMES_VARIABLE):
         os.environ.pop(name, None)
     sys.argv = ["alf.bin.train", *sys.argv[2:]]
     runpy.run_module("alf.bin.train", run_name="__main__", alter_sys=True)
+
+
+def wait_for_folder(arguments: Sequence[str], patience_seconds: float = _PATIENCE_SECONDS) -> None:
+    """Wait while a job of a search that was killed still saves in the same folder.
+
+    Args:
+        arguments: of alf.bin.train, with `--root_dir R` among them.
+        patience_seconds: after that long, training itself tells who holds the folder.
+    """
+    root_dir = arguments[arguments.index("--root_dir") + 1]
+    deadline = time.monotonic() + patience_seconds
+    told = False
+    while time.monotonic() < deadline:
+        try:
+            with snapshot.hold_root_dir(root_dir):
+                return
+        except RootDirError as error:
+            if not told:
+                sys.stderr.write(f"waiting: {error}\n")
+            told = True
+            time.sleep(_POLL_SECONDS / 4)
 
 
 def end_with(parent: int) -> None:

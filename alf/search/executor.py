@@ -1,24 +1,29 @@
-"""Runs jobs as processes of this machine, a few at a time, and passes signals on to them."""
+"""Runs the jobs of a search: starts them, notices how they end, tries those again that were lost.
+
+Where they run is a matter of `Workers`: processes of this machine (`alf.search.local_workers`), or
+of a cluster (`alf.search.ray_workers`).
+"""
 
 import contextlib
-import os
-import re
 import signal
-import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+MOST_TRIES = 3
+
+# What stands in a task's command for something that only its worker knows.
+PYTHON = "{python}"
+PARENT = "{parent}"
+FOLDER = "{folder}"
+
 _POLL_SECONDS = 0.1
-_KILL_AFTER_SECONDS = 20.0
-_LOG_TAIL_BYTES = 64_000
-# The line of a traceback, or of a command's message, that says what went wrong.
-_ERROR_LINE = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b.*$", re.M)
+_KILLED = 128 + 9
 
 
 @dataclass(frozen=True)
@@ -27,9 +32,11 @@ class Task:
 
     Attributes:
         name: what it is called; unique.
-        command: program and arguments.
+        command: program and arguments. An argument that is `PYTHON`, `PARENT` or `FOLDER` stands
+            for the interpreter, the id of the process that starts it, and its folder, wherever
+            that lies.
         folder: its current folder.
-        log: gets what it writes; an earlier log goes on.
+        log: gets what it writes; an earlier log goes on. In `folder` or below.
     """
 
     name: str
@@ -37,15 +44,21 @@ class Task:
     folder: Path
     log: Path
 
+    def command_for(self, python: str, parent: int, folder: str) -> list[str]:
+        """The command with everything filled in."""
+        known = {PYTHON: python, PARENT: str(parent), FOLDER: folder}
+        return [known.get(argument, argument) for argument in self.command]
+
 
 @dataclass(frozen=True)
 class Outcome:
     """How a process ended.
 
     Attributes:
-        state: `finished`, `failed`, or `stopped` where the whole search was told to stop.
+        state: `finished`; `failed`; `lost` where it was killed or its machine went away, and it is
+            tried again; or `stopped` where the whole search was told to stop.
         exit_code: as a shell gives it: 128 + n where signal n ended it.
-        error: for one that failed, one line that says why; else empty.
+        error: for one that failed or was lost, one line that says why; else empty.
         seconds: how long it ran.
     """
 
@@ -55,54 +68,87 @@ class Outcome:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What workers know of a process that has ended.
+
+    Attributes:
+        name: of its task.
+        exit_code: as a shell gives it; `None` where whatever ran it is gone.
+        error: one line that says why it did not end well; empty where it did.
+    """
+
+    name: str
+    exit_code: int | None
+    error: str
+
+
+class Source(Protocol):
+    """Knows what is to be run."""
+
+    def next(self) -> Task | None:
+        """The next task; `None` if there is none left."""
+
+
 class Watcher(Protocol):
     """Is told what happens."""
 
-    def started(self, name: str) -> None:
-        """A process was started."""
+    def started(self, name: str, attempt: int) -> None:
+        """A process was started, for the `attempt`-th time, counted from 1."""
 
     def ended(self, name: str, outcome: Outcome) -> None:
-        """It is over."""
+        """It is over. One that was lost is started again."""
 
     def tick(self, running: Sequence[str]) -> None:
         """Called several times a second, with the names of those that run, in order of start."""
 
 
-@dataclass
-class _Running:
-    task: Task
-    process: "subprocess.Popen[bytes]"
-    slot: int
-    since: float
-    log_start: int
+class Workers(Protocol):
+    """Where processes run."""
+
+    @property
+    def count(self) -> int:
+        """How many run at once."""
+        ...
+
+    def start(self, task: Task) -> None:
+        """Start a process; called while fewer than `count` run.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+
+    def ended(self) -> list[Ended]:
+        """Those that have ended since this was asked last."""
+        ...
+
+    def send(self, number: int) -> None:
+        """Send a signal to every process that runs."""
+
+    def close(self) -> None:
+        """End what still runs, and free everything."""
 
 
 class Executor:
-    """Runs each task once.
+    """Runs every task of a source, until each has ended.
 
-    SIGINT and SIGTERM are passed on to all running processes, and nothing is started any more.
-    Each process leads a group of its own, so that Ctrl-C reaches it once, and only from here.
+    A process that is killed (by SIGKILL, as the system does when memory runs out) or whose machine
+    goes away is started again, `MOST_TRIES` times in all. SIGINT and SIGTERM are passed on to all
+    running processes, and nothing is started any more.
 
     Args:
-        tasks: what to run, in this order.
-        environment: of every process.
-        slots: one a worker: what a process in that slot has in its environment besides.
+        source: what to run; asked again whenever there is room.
+        workers: where; closed at the end.
         watcher: is told what happens.
     """
 
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        environment: Mapping[str, str],
-        slots: Sequence[Mapping[str, str]],
-        watcher: Watcher,
-    ):
-        assert slots
-        self._queue = deque(tasks)
-        self._environment = environment
-        self._slots = slots
+    def __init__(self, source: Source, workers: Workers, watcher: Watcher):
+        self._source = source
+        self._workers = workers
         self._watcher = watcher
-        self._running: list[_Running] = []
+        self._again: deque[Task] = deque()
+        self._running: dict[str, tuple[Task, float]] = {}
+        self._tries: dict[str, int] = {}
         self._stopped_by: int | None = None
         self._signals: deque[int] = deque()
 
@@ -110,62 +156,57 @@ class Executor:
         """Run all tasks; returns the number of the signal that stopped this, or `None`."""
         with self._catching_signals():
             try:
-                while self._running or (self._queue and self._stopped_by is None):
+                while True:
                     self._pass_on()
-                    self._fill_slots()
+                    self._fill()
+                    if not self._running:
+                        break
                     self._collect()
-                    self._watcher.tick([running.task.name for running in self._running])
+                    self._watcher.tick(list(self._running))
                     time.sleep(_POLL_SECONDS)
             finally:
-                self._end_all()
+                self._workers.close()
         return self._stopped_by
 
-    def _fill_slots(self) -> None:
-        used = {running.slot for running in self._running}
-        for slot in range(len(self._slots)):
-            if slot not in used and self._queue and self._stopped_by is None:
-                self._start(self._queue.popleft(), slot)
+    def _fill(self) -> None:
+        while self._stopped_by is None and len(self._running) < self._workers.count:
+            task = self._again.popleft() if self._again else self._source.next()
+            if task is None:
+                return
+            self._start(task)
 
-    def _start(self, task: Task, slot: int) -> None:
+    def _start(self, task: Task) -> None:
+        self._tries[task.name] = self._tries.get(task.name, 0) + 1
         try:
-            with task.log.open("ab") as log:
-                log_start = log.tell()
-                process = subprocess.Popen(
-                    task.command,
-                    cwd=task.folder,
-                    env={**self._environment, **self._slots[slot]},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    process_group=0,
-                )
+            self._workers.start(task)
         except OSError as error:
             what = f"cannot be started: {error.strerror or error}"
             self._watcher.ended(task.name, Outcome("failed", 1, what, 0.0))
             return
-        self._running.append(_Running(task, process, slot, time.monotonic(), log_start))
-        self._watcher.started(task.name)
+        self._running[task.name] = task, time.monotonic()
+        self._watcher.started(task.name, self._tries[task.name])
 
     def _collect(self) -> None:
-        for running in list(self._running):
-            code = running.process.poll()
-            if code is not None:
-                self._running.remove(running)
-                self._watcher.ended(running.task.name, self._outcome(running, code))
+        for end in self._workers.ended():
+            task, since = self._running.pop(end.name)
+            outcome = self._outcome(end, round(time.monotonic() - since, 3))
+            if outcome.state == "lost":
+                self._again.append(task)
+            self._watcher.ended(task.name, outcome)
 
-    def _outcome(self, running: _Running, code: int) -> Outcome:
-        seconds = round(time.monotonic() - running.since, 3)
-        exit_code = code if code >= 0 else 128 - code
+    def _outcome(self, end: Ended, seconds: float) -> Outcome:
+        code = _KILLED if end.exit_code is None else end.exit_code
         if code == 0:
             return Outcome("finished", 0, "", seconds)
-        by_signal = exit_code in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+        by_signal = code in (128 + signal.SIGINT, 128 + signal.SIGTERM) or end.exit_code is None
         if self._stopped_by is not None and by_signal:
-            return Outcome("stopped", exit_code, "", seconds)
-        if exit_code > 128:
-            error = f"ended by {_signal_name(exit_code - 128)}"
-        else:
-            error = last_error(running.task.log, running.log_start)
-        return Outcome("failed", exit_code, error, seconds)
+            return Outcome("stopped", code, "", seconds)
+        error, tries = end.error, self._tries[end.name]
+        if code == _KILLED:
+            if tries < MOST_TRIES and self._stopped_by is None:
+                return Outcome("lost", code, error, seconds)
+            error += f" (tried {tries} times)" if tries > 1 else ""
+        return Outcome("failed", code, error, seconds)
 
     @contextlib.contextmanager
     def _catching_signals(self) -> Iterator[None]:
@@ -187,47 +228,4 @@ class Executor:
         while self._signals:
             number = self._signals.popleft()
             self._stopped_by = self._stopped_by or number
-            for running in self._running:
-                running.process.send_signal(number)
-
-    def _end_all(self) -> None:
-        """After an error of our own: let nothing run on that nobody watches."""
-        for running in self._running:
-            running.process.terminate()
-        for running in self._running:
-            try:
-                running.process.wait(_KILL_AFTER_SECONDS)
-            except subprocess.TimeoutExpired:
-                running.process.kill()
-                running.process.wait()
-
-
-def last_error(log: Path, start: int = 0) -> str:
-    """The line of a log that says why its process failed.
-
-    Args:
-        log: the file.
-        start: where the process's own part begins, in bytes.
-
-    Returns:
-        The last line that names an error, else the last line that is not empty, else a sentence.
-    """
-    try:
-        with log.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(start, size - _LOG_TAIL_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except OSError as error:
-        return f"its log cannot be read: {error.strerror}"
-    named = list(_ERROR_LINE.finditer(text))
-    if named:
-        return named[-1].group().strip()
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it wrote nothing"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+            self._workers.send(number)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from alf._config import Override
 from alf.errors import ConfigError
+from alf.search.space import Range
 from alf.search.spec import SearchSpec
 
 SEED_PARAMETER = "alf.trainers.trainer_config.TrainerConfig.random_seed"
@@ -37,6 +38,9 @@ class Run:
 def expand(spec: SearchSpec) -> list[Run]:
     """Every combination, `spec.repeats` times each; the last parameter changes fastest.
 
+    Returns:
+        The jobs of a grid; nothing for any other search, whose jobs are not known before it runs.
+
     Raises:
         ConfigError: the seed is searched and repeated at once.
     """
@@ -47,14 +51,29 @@ def expand(spec: SearchSpec) -> list[Run]:
             "that repeats would be the same job again. Leave out one of the two; each repeat gets "
             "a seed of its own."
         )
-    short = abbreviations(names)
     runs: list[Run] = []
-    for index, values in enumerate(itertools.product(*spec.parameters.values())):
-        parameters = dict(zip(names, values, strict=True))
-        for repeat in range(spec.repeats):
-            name = folder_name(index, repeat, parameters, short)
-            runs.append(Run(index, repeat, name, parameters))
+    if spec.search == "grid":
+        lists = [values for values in spec.parameters.values() if not isinstance(values, Range)]
+        assert len(lists) == len(names)  # a grid has no ranges
+        for index, values in enumerate(itertools.product(*lists)):
+            parameters = dict(zip(names, values, strict=True))
+            runs += repeated(index, parameters, spec.repeats)
     return runs
+
+
+def repeated(index: int, parameters: Mapping[str, Override], repeats: int) -> list[Run]:
+    """The jobs of one combination.
+
+    Args:
+        index: its number.
+        parameters: name -> value.
+        repeats: how many jobs.
+    """
+    short = abbreviations(list(parameters))
+    return [
+        Run(index, repeat, folder_name(index, repeat, parameters, short), parameters)
+        for repeat in range(repeats)
+    ]
 
 
 def is_seed(name: str) -> bool:

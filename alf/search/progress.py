@@ -1,78 +1,31 @@
 """How a search goes: a live table on a terminal, a line for each event elsewhere."""
 
-import json
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from alf.search.executor import Outcome
-from alf.search.record import Journal
+from alf.search.journal import Journal
+from alf.search.pace import Pace, pace_of
+from alf.search.record import Submission
 from alf.search.results import read_result
 
-_TAIL_BYTES = 16_384
 _REFRESH_SECONDS = 0.5
-_RETURN_KEY = "rollout/average_return"
+_MOST_ENDED = 6
+_STYLES = {"running": "bold", "finished": "green", "failed": "red", "lost": "yellow"}
 
 
-@dataclass
-class Pace:
-    """How far a running job is, read from its `metrics.jsonl`.
+class Searching(Protocol):
+    """Knows the jobs that there are by now."""
 
-    Attributes:
-        iteration: of the last summary; 0 before the first.
-        env_steps: environment steps then.
-        average_return: of the last training episodes; `None` before the first has ended.
-        steps_per_s: between the last two summaries that were seen; `None` before.
-    """
-
-    iteration: int = 0
-    env_steps: int = 0
-    average_return: float | None = None
-    steps_per_s: float | None = None
-    seen_at: float | None = None
-
-    def update(self, run_dir: Path, now: float) -> None:
-        """Look at the file again.
-
-        Args:
-            run_dir: the job's folder.
-            now: seconds on a clock that never goes back.
-        """
-        last = last_summary(run_dir)
-        iteration, env_steps = last.get("iteration", 0), last.get("env_steps", 0)
-        if iteration == self.iteration:
-            return
-        if self.seen_at is not None and now > self.seen_at:
-            self.steps_per_s = (env_steps - self.env_steps) / (now - self.seen_at)
-        self.iteration, self.env_steps, self.seen_at = iteration, env_steps, now
-        self.average_return = last.get(_RETURN_KEY, self.average_return)
-
-
-def last_summary(run_dir: Path) -> Mapping[str, Any]:
-    """The last whole line of a job's `metrics.jsonl`; empty where there is none."""
-    try:
-        with (run_dir / "train" / "metrics.jsonl").open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            lines = file.read().split(b"\n")
-    except OSError:
-        return {}
-    for line in reversed(lines[:-1]):  # what follows the last line end is still being written
-        try:
-            data = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(data, dict):
-            return data
-    return {}
+    submission: Submission
 
 
 class SearchProgress:
@@ -81,7 +34,7 @@ class SearchProgress:
     Args:
         root_dir: the folder of the search.
         journal: gets every job that ends.
-        names: of all jobs.
+        plan: knows the jobs.
         report: gets a line for each event.
         console: draws the live table if it is a terminal; `None` for no table.
     """
@@ -90,17 +43,20 @@ class SearchProgress:
         self,
         root_dir: Path,
         journal: Journal,
-        names: Sequence[str],
+        plan: Searching,
         report: Callable[[str], None],
         console: Console | None = None,
     ):
         self._root_dir = root_dir
         self._journal = journal
-        self._total = len(names)
-        self._done = sum(journal.is_finished(name) for name in names)
+        self._plan = plan
+        self._done = sum(journal.is_finished(run["name"]) for run in plan.submission.runs)
         self._failed = 0
         self._report = report
         self._paces: dict[str, Pace] = {}
+        self._attempts: dict[str, int] = {}
+        self._ended: deque[tuple[str, Outcome]] = deque(maxlen=_MOST_ENDED)
+        self._began = time.monotonic(), float(self._done)
         self._drawn_at = 0.0
         self._live: Live | None = None
         if console is not None and console.is_terminal:
@@ -115,27 +71,32 @@ class SearchProgress:
         if self._live is not None:
             self._live.stop()
 
-    def started(self, name: str) -> None:
-        """A job was started."""
-        self._paces[name] = Pace()
+    def started(self, name: str, attempt: int) -> None:
+        """A job was started, for the `attempt`-th time."""
+        submission = self._plan.submission
+        run = next((run for run in submission.expanded() if run.name == name), None)
+        self._paces[name] = Pace() if run is None else pace_of(submission, run)
+        self._attempts[name] = attempt
         if self._live is None:
-            self._report(f"started   {name}")
+            self._report(f"started   {name}" + (f", try {attempt}" if attempt > 1 else ""))
 
     def ended(self, name: str, outcome: Outcome) -> None:
-        """A job is over."""
+        """A job is over, or lost and tried again."""
         self._paces.pop(name, None)
         self._journal.add(name, outcome)
+        self._ended.append((name, outcome))
         self._done += outcome.state == "finished"
         self._failed += outcome.state == "failed"
-        count = f"{self._done + self._failed}/{self._total}"
+        count = f"{self._done + self._failed}/{self._plan.submission.total}"
         if outcome.state == "failed":
             self._report(f"FAILED    {name}: {outcome.error} ({count})")
             self._report(f"          log: {self._root_dir / name / 'train.log'}")
+        elif outcome.state == "lost":
+            self._report(f"lost      {name}: {outcome.error}; it is tried again")
         elif outcome.state == "stopped":
             self._report(f"stopped   {name}")
         else:
-            result = read_result(self._root_dir / name)
-            told = shown_return(result.get("average_return"))
+            told = shown_return(self._final_return(name))
             self._report(f"finished  {name}: return {told} in {outcome.seconds:.1f} s ({count})")
 
     def tick(self, running: Sequence[str]) -> None:
@@ -146,28 +107,68 @@ class SearchProgress:
         self._drawn_at = now
         for name in running:
             self._paces[name].update(self._root_dir / name, now)
-        self._live.update(self._table(running), refresh=True)
+        table = self._table(running, self._live.console.height)
+        self._live.update(Group(Text(self._title(running)), table), refresh=True)
 
-    def _table(self, running: Sequence[str]) -> Table:
-        failed = f", {self._failed} failed" if self._failed else ""
-        table = Table(
-            title=f"{self._done} of {self._total} finished{failed}, {len(running)} running",
-            title_justify="left",
-            box=None,
-            padding=(0, 2, 0, 0),
-        )
-        table.add_column("running", overflow="fold")
-        for head in ("iteration", "steps", "steps/s", "return"):
+    def _final_return(self, name: str) -> float | None:
+        return read_result(self._root_dir / name).get("average_return")
+
+    def _title(self, running: Sequence[str]) -> str:
+        """How far the search is as a whole."""
+        total = self._plan.submission.total
+        parts = [f"{self._done} of {total} finished"]
+        parts += [f"{self._failed} failed"] if self._failed else []
+        waiting = total - self._done - self._failed - len(running)
+        parts += [f"{len(running)} running", f"{max(waiting, 0)} waiting"]
+        now, done = time.monotonic(), self._done + sum(p.fraction for p in self._paces.values())
+        began, done_then = self._began
+        if done > done_then:
+            left = (total - self._failed - done) * (now - began) / (done - done_then)
+            parts.append(f"about {shown_time(left)} left")
+        return ", ".join(parts)
+
+    def _table(self, running: Sequence[str], height: int) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        table.add_column("run", overflow="ellipsis", no_wrap=True)
+        table.add_column("state", no_wrap=True)
+        for head in ("return", "steps/s", "left"):
             table.add_column(head, justify="right", no_wrap=True)
-        for name in running:
-            pace = self._paces[name]
-            speed = "" if pace.steps_per_s is None else f"{pace.steps_per_s:,.0f}"
-            told = shown_return(pace.average_return)
-            cells = (name, f"{pace.iteration:,}", f"{pace.env_steps:,}", speed, told)
-            table.add_row(*(Text(cell) for cell in cells))
+        room = max(1, height - 4)
+        for name in list(running)[:room]:
+            table.add_row(*self._running_row(name))
+        if len(running) > room:
+            table.add_row(f"and {len(running) - room} more", "running")
+        for name, outcome in list(self._ended)[::-1][: max(0, room - len(running))]:
+            if name not in running:
+                table.add_row(*self._ended_row(name, outcome))
         return table
+
+    def _running_row(self, name: str) -> list[Text]:
+        pace, attempt = self._paces[name], self._attempts.get(name, 1)
+        state = "starting" if not pace.iteration else f"{pace.fraction:.0%}"
+        state += f", try {attempt}" if attempt > 1 else ""
+        speed = "" if pace.steps_per_s is None else f"{pace.steps_per_s:,.0f}"
+        left = "" if pace.left_s is None else shown_time(pace.left_s)
+        cells = (name, state, shown_return(pace.average_return), speed, left)
+        return [Text(cell, _STYLES["running"]) for cell in cells]
+
+    def _ended_row(self, name: str, outcome: Outcome) -> list[Text]:
+        told = speed = ""
+        if outcome.state == "finished":
+            result = read_result(self._root_dir / name)
+            told = shown_return(result.get("average_return"))
+            speed = f"{result.get('steps_per_s') or 0:,.0f}"
+        cells = (outcome.state, told, speed, "")
+        return [Text(name), *(Text(cell, _STYLES.get(outcome.state, "")) for cell in cells)]
 
 
 def shown_return(value: float | None) -> str:
     """A return as people read it."""
     return "-" if value is None else f"{value:.2f}"
+
+
+def shown_time(seconds: float) -> str:
+    """A time as people read it: `0:07`, `12:30`, `3:05:00`."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

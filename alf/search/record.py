@@ -1,12 +1,7 @@
-"""What a search has written down about itself, so that it can go on after whatever stopped it.
-
-<root_dir>/search.json    what was submitted; written once, whole
-<root_dir>/runs.jsonl     one line for each job that ended, in order
-"""
+"""What a search is, written to `<root_dir>/search.json`, so that it can go on after any stop."""
 
 import json
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,12 +9,10 @@ from typing import Any
 
 from alf._config import Override, parse_value
 from alf.errors import RootDirError
-from alf.search.executor import Outcome
 from alf.search.expansion import Run, is_seed
 
 RECORD_FILE = "search.json"
-JOURNAL_FILE = "runs.jsonl"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -30,10 +23,11 @@ class Submission:
         conf: where the conf was.
         conf_source: its text, without the overrides where it was a job's `alf_config.py`.
         overrides: name -> value that holds for all jobs.
-        runs: as `expand` made them: `name`, `index`, `repeat`, `parameters` each.
+        runs: as `expand` made them: `name`, `index`, `repeat`, `parameters` each. Where the search
+            is no grid, those that were proposed until now.
         store_snapshot: whether the code was frozen, and jobs take snapshots.
         desc: a sentence about the search.
-        workers: how many jobs run at once.
+        workers: how many jobs run at once; `None` for as many as there is room for.
         use_gpu: whether jobs see a GPU, one each.
         gpus: GPUs to take turns on.
         flags: further arguments of each job.
@@ -43,6 +37,13 @@ class Submission:
         snapshot_id: of the code that was frozen, or `None`.
         packages: top-level names that must come from it.
         config_path: folders for `import_config` besides those of the conf.
+        search: `grid`, `random` or `tpe`.
+        space: what is searched: name -> texts of the values, or a range.
+        budget: how many combinations are trained; 0 in a grid, which trains all.
+        repeats: how often each combination is trained.
+        sampling_seed: what proposals are drawn with; 0 in a grid.
+        iterations: `TrainerConfig.num_iterations` of the conf, or `None`.
+        env_steps: `TrainerConfig.num_env_steps` of the conf, or `None`.
     """
 
     conf: str
@@ -51,7 +52,7 @@ class Submission:
     runs: Sequence[Mapping[str, Any]]
     store_snapshot: bool
     desc: str = ""
-    workers: int = 1
+    workers: int | None = None
     use_gpu: bool = False
     gpus: Sequence[int] = ()
     flags: Sequence[str] = ()
@@ -61,6 +62,23 @@ class Submission:
     snapshot_id: str | None = None
     packages: Sequence[str] = ()
     config_path: Sequence[str] = ()
+    search: str = "grid"
+    space: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    budget: int = 0
+    repeats: int = 1
+    sampling_seed: int = 0
+    iterations: int | None = None
+    env_steps: int | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The searched parameters."""
+        return list(self.space or (self.runs[0]["parameters"] if self.runs else ()))
+
+    @property
+    def total(self) -> int:
+        """How many jobs the search has in the end."""
+        return self.budget * self.repeats if self.budget else len(self.runs)
 
     def expanded(self) -> list[Run]:
         """The jobs."""
@@ -107,26 +125,63 @@ def plain_runs(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def differences(old: Submission, new: Submission) -> list[str]:
-    """What keeps `new` from going on with what `old` began, in words; empty if it can."""
+    """What keeps `new` from going on with what `old` began, in words; empty if it can.
+
+    It can where it is the same search, or has all its jobs and more.
+    """
     found: list[str] = []
     if old.conf_source != new.conf_source:
         found.append(f"the conf is not the text that was submitted ('{old.conf}')")
     if dict(old.overrides) != dict(new.overrides):
         texts = " ".join(f"{name}={value}" for name, value in old.overrides.items())
         found.append(f"--conf_param was {texts or 'not given'}")
-    if [dict(run) for run in old.runs] != [dict(run) for run in new.runs]:
-        found.append(_runs_difference(old, new))
+    if old.search != new.search:
+        found.append(f'its "search" is "{old.search}"')
+    elif old.search == "grid":
+        found += _missing_run(old, new)
+    elif json.dumps(dict(old.space)) != json.dumps(dict(new.space)):  # 1 is not 1.0 in a range
+        found.append(f"its parameters are {json.dumps(dict(old.space))}")
+    elif new.budget < old.budget or new.repeats != old.repeats:
+        found.append(
+            f"it has a budget of {old.budget} and repeats: {old.repeats}, of which only the budget "
+            "may be raised"
+        )
     if old.store_snapshot != new.store_snapshot:
         found.append(f"it was submitted with --{'' if old.store_snapshot else 'no'}store_snapshot")
     return found
 
 
-def _runs_difference(old: Submission, new: Submission) -> str:
-    names = {run["name"] for run in new.runs}
-    missing = [run["name"] for run in old.runs if run["name"] not in names]
-    if missing:
-        return f"the search had {len(old.runs)} runs, among them '{missing[0]}'"
-    return f"the search had {len(old.runs)} runs, not {len(new.runs)}"
+def _missing_run(old: Submission, new: Submission) -> list[str]:
+    wanted = {_identity(run) for run in new.runs}
+    missing = [run["name"] for run in old.runs if _identity(run) not in wanted]
+    return [f"it has {len(old.runs)} runs, among them '{missing[0]}'"] if missing else []
+
+
+def _identity(run: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells one job of a search from another, however they are numbered."""
+    return (run["repeat"], *sorted(run["parameters"].items()))
+
+
+def extended(old: Submission, new: Submission) -> Submission:
+    """`old` with the jobs that only `new` has; those that are there keep number and folder.
+
+    Args:
+        old: the search that was submitted.
+        new: one without `differences` to it.
+    """
+    if old.search != "grid":
+        return replace(old, budget=new.budget)
+    known = {_identity(run) for run in old.runs}
+    index_of = {_identity({**run, "repeat": 0}): run["index"] for run in old.runs}
+    runs = [dict(run) for run in old.runs]
+    for run in new.runs:
+        if _identity(run) not in known:
+            combination = _identity({**run, "repeat": 0})
+            index = index_of.setdefault(combination, 1 + max(index_of.values(), default=-1))
+            rest = run["name"].partition("+")
+            name = f"{index}r{run['repeat']}{rest[1]}{rest[2]}"
+            runs.append({**run, "index": index, "name": name})
+    return replace(old, runs=runs, space=new.space, repeats=max(old.repeats, new.repeats))
 
 
 def with_resources(old: Submission, new: Submission) -> Submission:
@@ -141,54 +196,6 @@ def with_resources(old: Submission, new: Submission) -> Submission:
     )
 
 
-@dataclass
-class Journal:
-    """Which jobs of a search have ended, and how; survives a crash at any moment.
-
-    Args:
-        root_dir: the folder of the search.
-    """
-
-    root_dir: Path
-    ended: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
-
-    def load(self) -> None:
-        """Read what earlier processes wrote; the last line about a job counts."""
-        self.ended.clear()
-        try:
-            lines = (self.root_dir / JOURNAL_FILE).read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return
-        for line in lines:
-            try:
-                data = json.loads(line)
-                self.ended[data["run"]] = Outcome(
-                    data["state"], data["exit_code"], data["error"], data["seconds"]
-                )
-            except (ValueError, KeyError, TypeError):
-                continue  # a killed search may leave half a line
-
-    def add(self, name: str, outcome: Outcome) -> None:
-        """Note how a job ended."""
-        self.ended[name] = outcome
-        line = json.dumps({"run": name, "time": round(time.time(), 3), **asdict(outcome)})
-        with (self.root_dir / JOURNAL_FILE).open("a", encoding="utf-8") as file:
-            if file.tell() and not self._ends_with_newline():
-                file.write("\n")
-            file.write(line + "\n")
-
-    def is_finished(self, name: str) -> bool:
-        """Whether a job has trained to its end, and what it made is still there."""
-        outcome = self.ended.get(name)
-        result = self.root_dir / name / "train" / "result.json"
-        return outcome is not None and outcome.state == "finished" and result.is_file()
-
-    def _ends_with_newline(self) -> bool:
-        with (self.root_dir / JOURNAL_FILE).open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) == b"\n"
-
-
 def read_submission(root_dir: Path) -> Submission | None:
     """The search that was submitted to a folder; `None` if there was none.
 
@@ -199,11 +206,13 @@ def read_submission(root_dir: Path) -> Submission | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         version = data.pop("version")
-        if version != _VERSION:
+        if version not in (1, _VERSION):
             raise RootDirError(
                 f"'{path}' is of version {version}, and this alf knows version {_VERSION}. Go on "
                 "with the alf that started the search, or choose another --root_dir."
             )
+        if version == 1:  # which had grids only
+            data["repeats"] = 1 + max(run["repeat"] for run in data["runs"])
         return Submission(**data)
     except (FileNotFoundError, NotADirectoryError):
         return None

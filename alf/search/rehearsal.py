@@ -57,11 +57,15 @@ class Finding:
         seed: `TrainerConfig.random_seed`, or one that was drawn where it is not set.
         gpus: how many GPUs torch can use.
         unused: names of searched parameters that nothing has used while the job was built.
+        iterations: `TrainerConfig.num_iterations`.
+        env_steps: `TrainerConfig.num_env_steps`; `None` or 0 where iterations are counted.
     """
 
     seed: int
     gpus: int
     unused: tuple[str, ...]
+    iterations: int | None = None
+    env_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,13 @@ def _try_out(trial: Trial) -> Finding:
         if any(f".{full}".endswith(f".{name}") for full, _, _ in unused_configs())
     ]
     seed = draw_seed() if config.random_seed is None else config.random_seed
-    return Finding(seed, torch.cuda.device_count(), tuple(unused))
+    return Finding(
+        seed=seed,
+        gpus=torch.cuda.device_count(),
+        unused=tuple(unused),
+        iterations=config.num_iterations,
+        env_steps=config.num_env_steps,
+    )
 
 
 def _build(config: object) -> None:

@@ -9,13 +9,35 @@ from rich.table import Table
 from rich.text import Text
 
 from alf.search.progress import shown_return
-from alf.search.results import Combination, RunResult, rank, shown_parameters
+from alf.search.record import Submission
+from alf.search.results import (
+    Combination,
+    RunResult,
+    rank,
+    shown_parameters,
+    shown_spread,
+    write_results,
+)
+from alf.search.submitting import CONFIG_FILE
 
 _MOST_ROWS = 50
 
 
+def write_reports(
+    root_dir: Path, submission: Submission, results: Sequence[RunResult]
+) -> list[Path]:
+    """Write the files that tell the results; returns their paths.
+
+    Args:
+        root_dir: the folder of the search.
+        submission: the search.
+        results: every job of it.
+    """
+    return [write_results(root_dir, submission.names, results)]
+
+
 def report_results(results: Sequence[RunResult], root_dir: Path, console: Console) -> None:
-    """Print the combinations by their return, the best run's `play` command, and the failures.
+    """Print the combinations by their return, the commands of the best run, and the failures.
 
     Args:
         results: every job of the search.
@@ -30,19 +52,34 @@ def report_results(results: Sequence[RunResult], root_dir: Path, console: Consol
         if result.state == "failed":
             _say(console, f"FAILED    {result.run.name}: {result.error}")
             _say(console, f"          log: {root_dir / result.run.name / 'train.log'}")
+        elif result.tries > 1:
+            _say(console, f"retried   {result.run.name}: {result.tries} tries, now {result.state}")
     left = sum(result.state in ("stopped", "waiting") for result in results)
     if left:
         _say(console, f"left      {left} of {len(results)} runs are not finished")
-    best = ranked[0].best if ranked else None
+    best = best_run(ranked)
     if best is not None:
         told = f"return {shown_return(best.average_return)}"
         _say(console, f"best      {best.run.name}: {told}")
         _say(console, f"play it   {play_command(root_dir / best.run.name)}")
+        _say(console, f"train it  {train_command(root_dir / best.run.name)}")
+
+
+def best_run(ranked: Sequence[Combination]) -> RunResult | None:
+    """The best run of the best combination; `None` where no run has a return."""
+    return ranked[0].best if ranked else None
 
 
 def play_command(run_dir: Path) -> str:
     """The command that plays a job of the search, as it can be pasted into a shell."""
     return shlex.join(["python", "-m", "alf.bin.play", "--root_dir", str(run_dir)])
+
+
+def train_command(run_dir: Path) -> str:
+    """The command that trains the same job once more, in a folder of its own beside the search."""
+    again = run_dir.parent.with_name(f"{run_dir.parent.name}_best")
+    where = ["--root_dir", str(again), "--conf", str(run_dir / CONFIG_FILE)]
+    return shlex.join(["python", "-m", "alf.bin.train", *where])
 
 
 def _table(ranked: Sequence[Combination]) -> Table:
@@ -62,11 +99,6 @@ def _table(ranked: Sequence[Combination]) -> Table:
         ]
         table.add_row(*(Text(cell) for cell in cells))
     return table
-
-
-def shown_spread(mean: float | None, std: float | None) -> str:
-    """For example `195.20 ± 3.10`."""
-    return shown_return(mean) if std is None else f"{shown_return(mean)} ± {std:.2f}"
 
 
 def _say(console: Console, line: str) -> None:

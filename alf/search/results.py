@@ -12,9 +12,11 @@ from typing import Any
 
 from alf.search.executor import Outcome
 from alf.search.expansion import Run, abbreviations
-from alf.search.record import Journal, Submission
+from alf.search.journal import Journal
+from alf.search.record import Submission
 
 RESULTS_FILE = "results.csv"
+REPORT_FILES = (RESULTS_FILE, "results.html")
 _FACTS = ("iterations", "env_steps", "steps_per_s", "wall_s", "checkpoint", "snapshot")
 
 
@@ -30,6 +32,7 @@ class RunResult:
         exit_code: of its process; `None` while it waits.
         average_return: of its last training episodes; `None` if unknown.
         facts: the rest of its `result.json`.
+        tries: how often it was started since it was lost first; 1 for most.
     """
 
     run: Run
@@ -39,6 +42,7 @@ class RunResult:
     exit_code: int | None
     average_return: float | None
     facts: Mapping[str, Any]
+    tries: int = 1
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,9 @@ def collect(root_dir: Path, submission: Submission, journal: Journal) -> list[Ru
     found: list[RunResult] = []
     for run in submission.expanded():
         outcome = journal.ended.get(run.name)
-        if outcome is None or (outcome.state == "finished" and not journal.is_finished(run.name)):
+        gone = outcome is not None and outcome.state == "finished"
+        gone = gone and not journal.is_finished(run.name)
+        if outcome is None or outcome.state == "lost" or gone:
             outcome = Outcome("waiting", -1, "", 0.0)
         result = read_result(root_dir / run.name) if outcome.state == "finished" else {}
         found.append(
@@ -80,6 +86,7 @@ def collect(root_dir: Path, submission: Submission, journal: Journal) -> list[Ru
                 exit_code=None if outcome.state == "waiting" else outcome.exit_code,
                 average_return=_number(result.get("average_return")),
                 facts={name: result.get(name) for name in _FACTS},
+                tries=1 + journal.losses.get(run.name, 0),
             )
         )
     return found
@@ -96,11 +103,22 @@ def read_result(run_dir: Path) -> dict[str, Any]:
 
 def rank(results: Sequence[RunResult]) -> list[Combination]:
     """Combinations, the highest mean return first; those without one last, in their order."""
-    by_index: dict[int, list[RunResult]] = {}
-    for result in results:
-        by_index.setdefault(result.run.index, []).append(result)
-    combinations = [_combine(runs) for runs in by_index.values()]
+    combinations = [_combine(runs) for runs in by_combination(results).values()]
     return sorted(combinations, key=lambda c: -math.inf if c.mean is None else c.mean, reverse=True)
+
+
+def by_combination(results: Sequence[RunResult]) -> dict[int, list[RunResult]]:
+    """Index -> its jobs."""
+    found: dict[int, list[RunResult]] = {}
+    for result in results:
+        found.setdefault(result.run.index, []).append(result)
+    return found
+
+
+def mean_return(runs: Sequence[RunResult]) -> float | None:
+    """The mean of the average returns of finished jobs; `None` if there is none."""
+    returns = [r.average_return for r in runs if r.average_return is not None]
+    return statistics.fmean(returns) if returns else None
 
 
 def _combine(runs: Sequence[RunResult]) -> Combination:
@@ -108,7 +126,7 @@ def _combine(runs: Sequence[RunResult]) -> Combination:
     returns = [value for value, _ in known]
     return Combination(
         runs=tuple(runs),
-        mean=statistics.fmean(returns) if returns else None,
+        mean=mean_return(runs),
         std=statistics.stdev(returns) if len(returns) > 1 else None,
         best=max(known, key=lambda pair: pair[0])[1] if known else None,
     )
@@ -120,21 +138,32 @@ def shown_parameters(run: Run) -> list[tuple[str, str]]:
     return [(short[name], value.source) for name, value in run.parameters.items()]
 
 
-def write_results(root_dir: Path, results: Sequence[RunResult]) -> Path:
-    """Write one row for each job to `results.csv`, whole or not at all; returns its path."""
+def shown_spread(mean: float | None, std: float | None) -> str:
+    """For example `195.20 ± 3.10`."""
+    told = "-" if mean is None else f"{mean:.2f}"
+    return told if std is None else f"{told} ± {std:.2f}"
+
+
+def write_results(root_dir: Path, names: Sequence[str], results: Sequence[RunResult]) -> Path:
+    """Write one row for each job to `results.csv`, whole or not at all; returns its path.
+
+    Args:
+        root_dir: the folder of the search.
+        names: of the searched parameters.
+        results: every job of the search.
+    """
     path = root_dir / RESULTS_FILE
     partial = path.with_name(f".{RESULTS_FILE}.partial-{os.getpid()}")
-    names = list(results[0].run.parameters) if results else []
     with partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         head = ["run", "index", "repeat", "seed", *names, "state", "average_return", *_FACTS]
-        writer.writerow([*head, "exit_code", "error"])
+        writer.writerow([*head, "tries", "exit_code", "error"])
         for result in results:
             run = result.run
             values = [_cell(run.parameters[name].value) for name in names]
             known = [result.average_return, *(result.facts[name] for name in _FACTS)]
             row = [run.name, run.index, run.repeat, result.seed, *values, result.state, *known]
-            writer.writerow([*row, result.exit_code, result.error])
+            writer.writerow([*row, result.tries, result.exit_code, result.error])
     partial.replace(path)
     return path
 

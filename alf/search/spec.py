@@ -1,22 +1,17 @@
 """What a search is to do, read from its JSON file and checked."""
 
-import ast
 import difflib
-import itertools
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alf._config import Override, literal, parse_value
 from alf.errors import ConfigError
+from alf.search.space import MOST_RUNS, Values, parse_parameters
 
-MOST_RUNS = 10_000
-
-_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+KINDS = ("grid", "random", "tpe")
 
 
 @dataclass(frozen=True)
@@ -25,31 +20,23 @@ class SearchSpec:
 
     Attributes:
         parameters: name -> its values, in the order of the file; neither is empty.
+        search: one of `KINDS`: every combination, some by chance, or where TPE expects the best.
+        budget: how many combinations are trained; 0 in a grid, which trains all.
         desc: a sentence about the search, for people.
         repeats: how often each combination is trained, each time from another seed, at least 1.
-        max_worker_num: how many jobs run at once; `None` for one a CPU core.
+        max_worker_num: how many jobs run at once; `None` for as many as there is room for.
         use_gpu: whether jobs see a GPU, one each.
         gpus: numbers of the GPUs that jobs take turns on; empty for all there are.
     """
 
-    parameters: Mapping[str, tuple[Override, ...]]
+    parameters: Mapping[str, Values]
+    search: str = "grid"
+    budget: int = 0
     desc: str = ""
     repeats: int = 1
     max_worker_num: int | None = None
     use_gpu: bool = False
     gpus: tuple[int, ...] = ()
-
-    @property
-    def workers(self) -> int:
-        """How many jobs run at once."""
-        return self.max_worker_num or available_cores()
-
-
-def available_cores() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def read_spec(path: str | os.PathLike[str]) -> SearchSpec:
@@ -90,9 +77,13 @@ def parse_spec(text: str, where: str) -> SearchSpec:
             f"{where}: 'parameters' is missing, which says what to search, for example "
             '"parameters": {"ActorCriticLoss.gamma": [0.98, 0.99]}'
         )
+    kind = data.get("search", "grid")
+    _check_budget(kind, data.get("budget"), where)
     return _within_limit(
         SearchSpec(
-            parameters=_parameters(data["parameters"], where),
+            parameters=parse_parameters(data["parameters"], where, ranges=kind != "grid"),
+            search=kind,
+            budget=data.get("budget", 0),
             desc=data.get("desc", ""),
             repeats=data.get("repeats", 1),
             max_worker_num=data.get("max_worker_num"),
@@ -143,6 +134,8 @@ _KEYS: dict[str, tuple[Callable[[object], bool], str]] = {
         lambda value: isinstance(value, dict),
         "an object from parameter name to its values",
     ),
+    "search": (lambda value: value in KINDS, "one of " + ", ".join(f'"{kind}"' for kind in KINDS)),
+    "budget": (_is_count, "how many combinations to train, a whole number of at least 1"),
     "repeats": (_is_count, "a whole number of at least 1"),
     "max_worker_num": (_is_count, "a whole number of at least 1"),
     "use_gpu": (lambda value: isinstance(value, bool), "true or false"),
@@ -164,87 +157,25 @@ def _check_key(key: str, value: object, where: str) -> None:
         raise ConfigError(f"{where}: '{key}' is {json.dumps(value)}: give {wanted}.")
 
 
-def _parameters(data: Mapping[str, Any], where: str) -> dict[str, tuple[Override, ...]]:
-    if not data:
+def _check_budget(kind: str, budget: int | None, where: str) -> None:
+    if kind != "grid" and budget is None:
         raise ConfigError(
-            f"{where}: 'parameters' is empty, so that there is nothing to search. Give a parameter "
-            'and its values, for example {"ActorCriticLoss.gamma": [0.98, 0.99]}, or train one job '
-            "with `alf train`."
+            f'{where}: "search": "{kind}" needs a budget: how many combinations to train, for '
+            'example "budget": 30.'
         )
-    return {name: _values(name, data[name], where) for name in data}
-
-
-def _values(name: str, given: Any, where: str) -> tuple[Override, ...]:
-    if not _NAME.fullmatch(name):
+    if kind == "grid" and budget is not None:
         raise ConfigError(
-            f"{where}: '{name}' is no name of a parameter: write it like 'ActorCriticLoss.gamma'."
+            f"{where}: a grid trains every combination, so that it has no 'budget'. Leave it out, "
+            'or add "search": "tpe" or "search": "random".'
         )
-    try:
-        if isinstance(given, str):
-            values = _from_expression(name, given)
-        elif isinstance(given, list):
-            values = [literal(value) for value in given]
-        else:
-            shown = json.dumps(given)
-            raise ConfigError(f"{shown} is no list of values. For one value write [{shown}].")
-    except ConfigError as error:
-        raise ConfigError(f"{where}: the values of '{name}': {error}") from error
-    if not values:
-        raise ConfigError(
-            f"{where}: '{name}' has no value, so that there is no combination to train. Give it "
-            "values or take it out."
-        )
-    sources = [value.source for value in values]
-    for source in sources:
-        if sources.count(source) > 1:
-            raise ConfigError(
-                f"{where}: '{name}' has the value {source} twice. Give it once; `repeats` trains "
-                "each combination several times."
-            )
-    return tuple(values)
-
-
-def _from_expression(name: str, text: str) -> list[Override]:
-    """The values of a Python expression, each with text of its own that gives it again."""
-    whole = parse_value(name, text.strip())
-    if isinstance(whole.value, str | bytes | dict) or not isinstance(whole.value, Iterable):
-        raise ConfigError(
-            f"{text!r} is {whole.value!r}, no list. Give a JSON list, or Python text that "
-            'makes one, such as "[10 ** -k for k in range(2, 5)]".'
-        )
-    if isinstance(whole.value, set | frozenset):
-        raise ConfigError(f"{text!r} is a set, which has no order. Write it as a list.")
-    values = list(itertools.islice(whole.value, MOST_RUNS + 1))
-    if len(values) > MOST_RUNS:
-        raise ConfigError(f"{text!r} gives more than {MOST_RUNS:,} values. Give fewer.")
-    parts = _elements(whole.source)
-    return [
-        _single(name, value, parts[index] if parts else f"list({whole.source})[{index}]")
-        for index, value in enumerate(values)
-    ]
-
-
-def _elements(source: str) -> list[str]:
-    """The text of each element of a list or tuple that is written out; else none."""
-    body = ast.parse(source, mode="eval").body
-    if not isinstance(body, ast.List | ast.Tuple):
-        return []
-    if any(isinstance(element, ast.Starred) for element in body.elts):
-        return []
-    return [ast.unparse(element) for element in body.elts]
-
-
-def _single(name: str, value: Any, source: str) -> Override:
-    try:
-        return literal(value)
-    except ConfigError:
-        return parse_value(name, source)  # a function, an optimizer: as it was written
 
 
 def _within_limit(spec: SearchSpec, where: str) -> SearchSpec:
-    count = spec.repeats
-    for values in spec.parameters.values():
-        count *= len(values)
+    count = spec.repeats * (spec.budget or 1)
+    if spec.search == "grid":
+        for values in spec.parameters.values():
+            assert isinstance(values, tuple)  # a grid has no ranges
+            count *= len(values)
     if count > MOST_RUNS:
         raise ConfigError(
             f"{where}: this makes {count:,} runs, above the limit of {MOST_RUNS:,}. Search fewer "

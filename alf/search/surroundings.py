@@ -7,26 +7,29 @@ from pathlib import Path
 
 from alf.errors import ConfigError
 from alf.search.record import Submission
-from alf.snapshot.launch import child_environment
+from alf.snapshot import launch
 
 _GPUS_VARIABLE = "CUDA_VISIBLE_DEVICES"
+_THREADS_VARIABLE = "OMP_NUM_THREADS"
 _CONFIG_PATH_VARIABLE = "ALF_CONFIG_PATH"
+_FROZEN_VARIABLES = (
+    "PYTHONPATH",
+    "PYTHONDONTWRITEBYTECODE",
+    launch.ROOT_VARIABLE,
+    launch.ID_VARIABLE,
+    launch.NAMES_VARIABLE,
+)
 
 
 def job_environment(root_dir: Path, submission: Submission) -> dict[str, str]:
-    """The environment of every job.
-
-    With frozen code, the folder of the search is alone on `PYTHONPATH`, so that nothing that
-    changes in a checkout reaches a job that still waits.
+    """The environment of every job on this machine.
 
     Args:
         root_dir: the folder of the search.
         submission: the search.
     """
     if submission.snapshot_id is not None:
-        found = child_environment(root_dir, submission.snapshot_id, submission.packages)
-        folders = [str(root_dir / folder) for folder in (*submission.config_path, "")]
-        found[_CONFIG_PATH_VARIABLE] = os.pathsep.join(folders)
+        found = dict(os.environ) | frozen_variables(root_dir, submission)
     else:
         found = dict(os.environ)
         # What this process can import, its jobs can import; `-P` would take the first entry away.
@@ -35,7 +38,38 @@ def job_environment(root_dir: Path, submission: Submission) -> dict[str, str]:
     if not submission.use_gpu:
         found[_GPUS_VARIABLE] = ""
         # Several jobs share the cores; more threads would only be in each other's way.
-        found.setdefault("OMP_NUM_THREADS", "1")
+        found.setdefault(_THREADS_VARIABLE, "1")
+    return found
+
+
+def frozen_variables(root_dir: Path, submission: Submission) -> dict[str, str]:
+    """The variables that give a job the frozen code, wherever it runs.
+
+    The folder of the search is alone on `PYTHONPATH`, so that nothing that changes in a checkout
+    reaches a job that still waits.
+
+    Args:
+        root_dir: the folder of the search.
+        submission: the search, with frozen code.
+    """
+    assert submission.snapshot_id is not None
+    found = launch.child_environment(root_dir, submission.snapshot_id, submission.packages)
+    kept = {name: found[name] for name in _FROZEN_VARIABLES}
+    folders = [str(root_dir / folder) for folder in (*submission.config_path, "")]
+    kept[_CONFIG_PATH_VARIABLE] = os.pathsep.join(folders)
+    return kept
+
+
+def elsewhere_variables(root_dir: Path, submission: Submission) -> dict[str, str]:
+    """All variables of a job on another machine, which chooses the GPU itself.
+
+    Args:
+        root_dir: the folder of the search.
+        submission: the search, with frozen code.
+    """
+    found = frozen_variables(root_dir, submission)
+    if not submission.use_gpu:
+        found |= {_GPUS_VARIABLE: "", _THREADS_VARIABLE: os.environ.get(_THREADS_VARIABLE, "1")}
     return found
 
 
@@ -46,9 +80,17 @@ def slots(submission: Submission) -> list[dict[str, str]]:
         ConfigError: a GPU number is not among the GPUs that this process may use.
     """
     if not submission.use_gpu:
-        return [{} for _ in range(submission.workers)]
+        return [{} for _ in range(submission.workers or available_cores())]
     names = [_gpu_name(number) for number in submission.gpus]
-    return [{_GPUS_VARIABLE: names[n % len(names)]} for n in range(submission.workers)]
+    count = submission.workers or len(names)
+    return [{_GPUS_VARIABLE: names[n % len(names)]} for n in range(count)]
+
+
+def available_cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def choose_gpus(wanted: Sequence[int], available: int) -> tuple[int, ...]:

@@ -1,14 +1,15 @@
 import os
 import signal
-import sys
 import threading
 import time
+from collections import deque
 
 import pytest
 
-from alf.search.executor import Executor, Task, last_error
+from alf.search.executor import FOLDER, PARENT, PYTHON, Executor, Task
+from alf.search.local_workers import LocalWorkers, last_error
 
-PYTHON = [sys.executable, "-S", "-E", "-c"]
+QUICK = [PYTHON, "-S", "-E", "-c"]
 
 
 class Notes:
@@ -20,11 +21,11 @@ class Notes:
         self.most = 0
         self.on_tick = on_tick
 
-    def started(self, name):
-        self.events.append(f"+{name}")
+    def started(self, name, attempt):
+        self.events.append(f"+{name}" if attempt == 1 else f"+{name} again")
 
     def ended(self, name, outcome):
-        self.events.append(f"-{name}")
+        self.events.append(f"-{name}" if outcome.state != "lost" else f"lost {name}")
         self.outcomes[name] = outcome
 
     def tick(self, running):
@@ -32,13 +33,20 @@ class Notes:
         self.on_tick(running)
 
 
+class Queue(deque):
+    """Gives one task after the other."""
+
+    def next(self):
+        return self.popleft() if self else None
+
+
 def task(folder, name, code):
-    return Task(name, [*PYTHON, code], folder, folder / f"{name}.log")
+    return Task(name, [*QUICK, code], folder, folder / f"{name}.log")
 
 
 def run(tasks, slots=({}, {}), on_tick=lambda running: None):
     notes = Notes(on_tick)
-    stopped = Executor(tasks, dict(os.environ), slots, notes).run()
+    stopped = Executor(Queue(tasks), LocalWorkers(dict(os.environ), slots), notes).run()
     return stopped, notes
 
 
@@ -46,12 +54,11 @@ def test_all_run_and_failures_are_told(tmp_path):
     """Every task runs once, never more than there are slots, and a failure stops no other."""
     tasks = [task(tmp_path, str(k), "print('hello')") for k in range(4)]
     tasks.insert(1, task(tmp_path, "bad", "raise ValueError('on purpose')"))
-    tasks.insert(2, task(tmp_path, "dead", "import os; os.kill(os.getpid(), 9)"))
 
     stopped, notes = run(tasks)
 
     assert stopped is None
-    assert {"0", "1", "2", "3", "bad", "dead"} == set(notes.outcomes)
+    assert {"0", "1", "2", "3", "bad"} == set(notes.outcomes)
     assert notes.most <= 2
     assert "finished" == notes.outcomes["0"].state
     assert ("failed", 1, "ValueError: on purpose") == (
@@ -59,11 +66,36 @@ def test_all_run_and_failures_are_told(tmp_path):
         notes.outcomes["bad"].exit_code,
         notes.outcomes["bad"].error,
     )
-    assert (137, "ended by SIGKILL") == (
-        notes.outcomes["dead"].exit_code,
-        notes.outcomes["dead"].error,
-    )
     assert "hello\n" == (tmp_path / "0.log").read_text()
+
+
+def test_killed_ones_are_tried_again(tmp_path):
+    """What SIGKILL ended is started again, three times in all; an error is not tried again."""
+    marker = tmp_path / "marker"
+    once = (
+        f"import os, pathlib; p = pathlib.Path({str(marker)!r})\n"
+        "if not p.exists(): p.touch(); os.kill(os.getpid(), 9)"
+    )
+    always = "import os; os.kill(os.getpid(), 9)"
+
+    _, notes = run([task(tmp_path, "once", once), task(tmp_path, "always", always)], slots=[{}])
+
+    events = notes.events
+    assert ["+once", "lost once", "+once again", "-once"] == [e for e in events if "once" in e]
+    assert "finished" == notes.outcomes["once"].state
+    assert ["+always", "+always again", "+always again"] == [e for e in events if "+a" in e]
+    assert ("failed", 137, "ended by SIGKILL (tried 3 times)") == (
+        notes.outcomes["always"].state,
+        notes.outcomes["always"].exit_code,
+        notes.outcomes["always"].error,
+    )
+
+
+def test_a_command_knows_its_worker(tmp_path):
+    """Interpreter, parent and folder are filled in by whoever starts the process."""
+    made = Task("x", [PYTHON, "-c", PARENT, FOLDER, "{other}"], tmp_path, tmp_path / "x.log")
+
+    assert ["py", "-c", "7", "/there", "{other}"] == made.command_for("py", 7, "/there")
 
 
 def test_slots_give_their_environment(tmp_path):

@@ -11,12 +11,12 @@ from alf._config.overrides import equal
 from alf.errors import RootDirError
 from alf.search.executor import Outcome
 from alf.search.expansion import expand
+from alf.search.journal import JOURNAL_FILE, Journal
 from alf.search.record import (
-    JOURNAL_FILE,
     RECORD_FILE,
-    Journal,
     Submission,
     differences,
+    extended,
     plain_runs,
     read_submission,
     with_resources,
@@ -30,6 +30,7 @@ DONE = Outcome("finished", 0, "", 1.5)
 def submission(parameters=None, repeats=2, **others):
     spec = SearchSpec(parameters or {"A.x": (literal(1), literal(2))}, repeats=repeats)
     given = {
+        "repeats": repeats,
         "conf": "/c_conf.py",
         "conf_source": "import alf\n",
         "overrides": {"B.y": "3"},
@@ -98,10 +99,49 @@ def test_differences():
     assert [] == differences(old, submission(workers=9, desc="other", flags=["--a=b"], gpus=[1]))
     assert "the conf" in differences(old, replace(old, conf_source="x"))[0]
     assert "B.y=3" in differences(old, replace(old, overrides={}))[0]
-    assert "4 runs, not 6" in differences(old, submission(repeats=3))[0]
+    assert "'0r1+x=1'" in differences(old, submission(repeats=1))[0]
     other = submission({"A.x": (literal(1), literal(3))})
     assert "'1r0+x=2'" in differences(old, other)[0]
     assert "--store_snapshot" in differences(old, replace(old, store_snapshot=False))[0]
+
+
+def test_more_of_the_same():
+    """A grid with more values or repeats is the same search; what was there keeps its place."""
+    old = submission({"A.x": (literal(1), literal(2))}, repeats=1)
+    more = submission({"A.x": (literal(0), literal(1), literal(2))}, repeats=2)
+
+    assert [] == differences(old, more)
+
+    assert ["0r0+x=1", "1r0+x=2", "2r0+x=0", "2r1+x=0", "0r1+x=1", "1r1+x=2"] == [
+        run.name for run in extended(old, more).expanded()
+    ]
+    assert [run["name"] for run in old.runs] == [r["name"] for r in extended(old, old).runs]
+
+
+def test_a_budget_may_be_raised():
+    """Where jobs are proposed, the budget may grow; the space and the repeats stay."""
+    space = {"A.x": {"low": 0.0, "high": 1.0}}
+    old = submission(runs=[], search="tpe", space=space, budget=5)
+
+    assert [] == differences(old, replace(old, budget=9))
+    assert 9 == extended(old, replace(old, budget=9)).budget
+    assert "budget of 5" in differences(old, replace(old, budget=4))[0]
+    assert "budget of 5" in differences(old, replace(old, repeats=3))[0]
+    assert '"high": 1.0' in differences(old, replace(old, space={"A.x": {"low": 0, "high": 1}}))[0]
+    assert '"search" is "tpe"' in differences(old, replace(old, search="random"))[0]
+
+
+def test_a_search_of_the_first_version(tmp_path):
+    """A record without the fields of today is read; its repeats are counted."""
+    data = asdict(submission(repeats=3))
+    new = ("search", "space", "budget", "repeats", "sampling_seed", "iterations", "env_steps")
+    text = json.dumps({"version": 1, **{k: v for k, v in data.items() if k not in new}})
+    (tmp_path / RECORD_FILE).write_text(text)
+
+    found = read_submission(tmp_path)
+
+    assert found is not None
+    assert (3, "grid", 6, ["A.x"]) == (found.repeats, found.search, found.total, found.names)
 
 
 def test_resources_may_change():
@@ -120,8 +160,8 @@ def test_no_search_and_damaged_search(tmp_path):
         (tmp_path / RECORD_FILE).write_text(text)
         with pytest.raises(RootDirError, match="no record of a search"):
             read_submission(tmp_path)
-    (tmp_path / RECORD_FILE).write_text('{"version": 2}')
-    with pytest.raises(RootDirError, match="version 2"):
+    (tmp_path / RECORD_FILE).write_text('{"version": 3}')
+    with pytest.raises(RootDirError, match="version 3"):
         read_submission(tmp_path)
 
 
@@ -145,7 +185,11 @@ def test_journal(tmp_path):
 
     assert {"a": DONE} == again.ended
     assert again.is_finished("a")
-    assert 3 == len((tmp_path / JOURNAL_FILE).read_text().splitlines())
+    assert {} == again.losses
+    again.add("a", Outcome("lost", 137, "ended by SIGKILL", 1.0))
+    again.load()
+    assert {"a": 1} == again.losses
+    assert 4 == len((tmp_path / JOURNAL_FILE).read_text().splitlines())
 
 
 def test_a_removed_folder_is_not_finished(tmp_path):

@@ -8,9 +8,10 @@ from rich.console import Console
 from alf._config import literal
 from alf.search.executor import Outcome
 from alf.search.expansion import expand
-from alf.search.record import Journal, Submission, plain_runs
-from alf.search.report import play_command, report_results, shown_spread
-from alf.search.results import collect, rank, write_results
+from alf.search.journal import Journal
+from alf.search.record import Submission, plain_runs
+from alf.search.report import play_command, report_results, train_command
+from alf.search.results import collect, rank, shown_spread, write_results
 from alf.search.spec import SearchSpec
 
 RETURNS = {"0r0+x=1": 10.0, "0r1+x=1": 20.0, "1r0+x=2": 40.0, "1r1+x=2": 0.0, "2r0+x=3": None}
@@ -27,6 +28,9 @@ def search(tmp_path):
         data = {"average_return": value, "env_steps": 80, "steps_per_s": 5.5, "iterations": 2}
         (folder / "result.json").write_text(json.dumps(data))
         journal.add(name, Outcome("finished", 0, "", 1.0))
+    for _ in range(2):
+        journal.add("1r0+x=2", Outcome("lost", 137, "ended by SIGKILL", 1.0))
+    journal.add("1r0+x=2", Outcome("finished", 0, "", 1.0))
     journal.add("2r1+x=3", Outcome("failed", 1, "ValueError: a, b", 1.0))
     return collect(tmp_path, submission, journal)
 
@@ -52,7 +56,7 @@ def test_one_return_has_no_spread():
 
 def test_csv(tmp_path):
     """One row a run, with its parameters, seed, result, and error."""
-    path = write_results(tmp_path, search(tmp_path))
+    path = write_results(tmp_path, ["A.x"], search(tmp_path))
 
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -78,6 +82,7 @@ def test_csv(tmp_path):
         rows[5]["error"],
         rows[5]["average_return"],
     )
+    assert ["1", "1", "3", "1"] == [row["tries"] for row in rows[:4]]
     assert ("waiting", "") == (rows[7]["state"], rows[7]["exit_code"])
 
 
@@ -95,7 +100,9 @@ def test_report(tmp_path):
     )
     assert "left      2 of 8 runs are not finished" in lines
     assert "best      1r0+x=2: return 40.00" in lines
+    assert "retried   1r0+x=2: 3 tries, now finished" in lines
     assert play_command(tmp_path / "1r0+x=2") in text.getvalue()
+    assert train_command(tmp_path / "1r0+x=2") in text.getvalue()
 
 
 def test_play_command_can_be_pasted(tmp_path):

@@ -6,17 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alf.errors import ConfigError
-from alf.search.spec import available_cores, parse_spec, read_spec
+from alf.search.space import Range, plain_space, read_space, size_of
+from alf.search.spec import parse_spec, read_spec
 
 
 def values_of(given, name="A.x"):
     spec = parse_spec(json.dumps({"parameters": {name: given}}), "s.json")
-    return [override.value for override in spec.parameters[name]]
+    values = spec.parameters[name]
+    assert not isinstance(values, Range)
+    return [override.value for override in values]
 
 
 def sources_of(given):
     spec = parse_spec(json.dumps({"parameters": {"A.x": given}}), "s.json")
-    return [override.source for override in spec.parameters["A.x"]]
+    values = spec.parameters["A.x"]
+    assert not isinstance(values, Range)
+    return [override.source for override in values]
 
 
 def lesson(data):
@@ -27,11 +32,11 @@ def lesson(data):
 
 
 def test_defaults():
-    """A search is one repeat, on the CPU, with a job for each core."""
+    """A search is a grid of one repeat, on the CPU, with as many jobs as there is room for."""
     spec = parse_spec('{"parameters": {"A.x": [1]}}', "s.json")
 
     assert (1, False, (), "") == (spec.repeats, spec.use_gpu, spec.gpus, spec.desc)
-    assert available_cores() == spec.workers
+    assert ("grid", 0, None) == (spec.search, spec.budget, spec.max_worker_num)
 
 
 def test_all_keys(tmp_path):
@@ -48,7 +53,7 @@ def test_all_keys(tmp_path):
     assert ("d", 3, 5, True, (1, 0)) == (
         spec.desc,
         spec.repeats,
-        spec.workers,
+        spec.max_worker_num,
         spec.use_gpu,
         spec.gpus,
     )
@@ -144,3 +149,65 @@ def test_any_json_is_a_search_or_a_lesson(data):
     for text in (json.dumps(data), json.dumps({"parameters": {"a": data}})):
         with contextlib.suppress(ConfigError):
             assert parse_spec(text, "s.json").parameters
+
+
+def test_ranges():
+    """Where combinations are chosen, a parameter may have a range; whole ends make it whole."""
+    spec = parse_spec(
+        json.dumps(
+            {
+                "search": "tpe",
+                "budget": 30,
+                "parameters": {
+                    "A.lr": {"low": 1e-5, "high": 1e-2, "log": True},
+                    "A.n": {"low": 16, "high": 64, "step": 16},
+                    "A.p": {"low": 0.0, "high": 1.0, "step": 0.1},
+                    "A.x": ["a", "b"],
+                },
+            }
+        ),
+        "s.json",
+    )
+
+    assert Range(1e-5, 1e-2, log=True) == spec.parameters["A.lr"]
+    assert ("tpe", 30) == (spec.search, spec.budget)
+    assert [None, 4, 11] == [
+        size_of({"A.x": spec.parameters[name]}) for name in ("A.lr", "A.n", "A.p")
+    ]
+    assert 4 * 2 == size_of({name: spec.parameters[name] for name in ("A.n", "A.x")})
+    assert size_of(spec.parameters) is None
+    assert spec.parameters == read_space(json.loads(json.dumps(plain_space(spec.parameters))))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"low": 1}, "is no range"),
+        ({"low": 1, "high": "2"}, "is no range"),
+        ({"low": 1, "high": 2, "lgo": True}, "is no range"),
+        ({"low": 2, "high": 1}, "not below"),
+        ({"low": 0.0, "high": 1.0, "log": True}, "above 0"),
+        ({"low": 1, "high": 3, "step": 0.5}, "whole 'step'"),
+        ({"low": 1, "high": 3, "step": 0}, "'step' is above 0"),
+        ({"low": 1, "high": 3, "log": 1}, "true or false"),
+        ({"low": 1, "high": 1e999}, "is no range"),
+    ],
+)
+def test_no_range(given, words):
+    """What is no range is told, with how one is written."""
+    assert words in lesson({"search": "random", "budget": 3, "parameters": {"A.x": given}})
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"search": "tpe"}, "needs a budget"),
+        ({"budget": 3}, "no 'budget'"),
+        ({"search": "bayes", "budget": 3}, 'one of "grid", "random", "tpe"'),
+        ({"parameters": {"A.x": {"low": 1, "high": 2}}}, '"search": "tpe"'),
+        ({"search": "tpe", "budget": 20_000}, "above the limit"),
+    ],
+)
+def test_kinds_of_search(data, words):
+    """A grid has lists and no budget; every other search has a budget."""
+    assert words in lesson({"parameters": {"A.x": [1]}, **data})

@@ -6,7 +6,14 @@ import pytest
 
 from alf.errors import ConfigError
 from alf.search.record import Submission
-from alf.search.surroundings import choose_gpus, frozen_config_path, job_environment, slots
+from alf.search.surroundings import (
+    available_cores,
+    choose_gpus,
+    elsewhere_variables,
+    frozen_config_path,
+    job_environment,
+    slots,
+)
 
 FROZEN = Submission(
     "c", "", {}, [], True, workers=3, snapshot_id="abc", packages=("alf",), config_path=("confs",)
@@ -49,6 +56,28 @@ def test_gpus_in_turn(monkeypatch):
     with pytest.raises(ConfigError, match="leaves 1"):
         slots(search)
     assert [{}, {}, {}] == slots(FROZEN)
+
+
+def test_as_many_as_there_is_room_for(monkeypatch):
+    """Without a number of workers there is one a core, or one a GPU."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    assert available_cores() == len(slots(replace(FROZEN, workers=None)))
+    assert 2 == len(slots(replace(FROZEN, workers=None, use_gpu=True, gpus=(0, 1))))
+
+
+def test_variables_for_another_machine(tmp_path, monkeypatch):
+    """Only what makes the job a job of this search goes there, and no GPU that it did not get."""
+    monkeypatch.setenv("SECRET", "x")
+
+    found = elsewhere_variables(tmp_path, FROZEN)
+
+    assert str(tmp_path) == found["PYTHONPATH"]
+    assert "SECRET" not in found
+    assert "" == found["CUDA_VISIBLE_DEVICES"]
+    assert "CUDA_VISIBLE_DEVICES" not in elsewhere_variables(
+        tmp_path, replace(FROZEN, use_gpu=True)
+    )
 
 
 def test_choose_gpus():
