@@ -11,7 +11,8 @@ from types import ModuleType
 
 from alf._config.conf_modules import LoadedConf, forget, register
 from alf._config.executing import compiled, execute
-from alf._config.origin import Origin, caller, calling_frame
+from alf._config.finding import expanded, find, is_file, with_captured_modules
+from alf._config.origin import caller, calling_frame
 from alf._config.recording import recorded_conf_path
 from alf._config.store import current
 from alf.errors import ConfigError
@@ -30,8 +31,8 @@ def load_config(conf_file: str | os.PathLike[str]) -> LoadedConf:
         ConfigError: there is no such file, or it is not Python, or its own code raised something.
         AlfError: what `alf` raised on purpose inside the conf.
     """
-    path = _expanded(os.fspath(conf_file))
-    if not _is_file(path):
+    path = expanded(os.fspath(conf_file))
+    if not is_file(path):
         raise ConfigError(_no_conf(conf_file, path))
     return _load(str(path.resolve()))
 
@@ -42,8 +43,8 @@ def import_config(conf_file: str | os.PathLike[str]) -> ModuleType:
     Args:
         conf_file: an absolute path, or one relative to: the folder of the calling conf; for a
             job's `alf_config.py`, the folder of the conf that it was made from, then that folder's
-            copy in the root dir; each folder in the environment variable `ALF_CONFIG_PATH`. The
-            ending `.py` may be left out.
+            copy in the root dir; each folder in the environment variable `ALF_CONFIG_PATH`; what
+            else the root dir keeps a copy of. The ending `.py` may be left out.
 
     Returns:
         The module of that conf, with its names as attributes.
@@ -55,7 +56,7 @@ def import_config(conf_file: str | os.PathLike[str]) -> ModuleType:
     origin = caller()
     frame = calling_frame()
     own_file = str(frame.f_globals.get("__file__", "")) if frame is not None else ""
-    return load_config(_find(os.fspath(conf_file), own_file, origin)).module
+    return load_config(find(os.fspath(conf_file), own_file, origin)).module
 
 
 def loaded_confs() -> list[LoadedConf]:
@@ -94,19 +95,6 @@ def _load(path: str) -> LoadedConf:
     return conf
 
 
-def _expanded(text: str) -> Path:
-    """The path with `~` replaced, where there is such a user."""
-    return Path(os.path.expanduser(text))  # noqa: PTH111 - pathlib's raises where there is none
-
-
-def _is_file(path: Path) -> bool:
-    """Whether there is such a file; `False` also for a name that no file can have."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # e.g. it is too long
-        return False
-
-
 def _no_conf(given: str | os.PathLike[str], path: Path) -> str:
     if os.path.isdir(path):  # noqa: PTH112 - pathlib's raises for a name that is too long
         return (
@@ -140,7 +128,7 @@ def _let_siblings_be_imported(path: str) -> None:
     if original is not None and os.environ.get("ALF_SNAPSHOT"):
         return
     folder = Path(path).parent if original is None else original.parent
-    for entry in map(str, _with_captured_modules(folder)):
+    for entry in map(str, with_captured_modules(folder)):
         if entry not in sys.path:
             sys.path.append(entry)
             current().added_paths.append(entry)
@@ -178,51 +166,3 @@ def _file_of(name: str) -> str | None:
 def _unique_name(path: str) -> str:
     digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return f"{Path(path).stem}_{digest}"
-
-
-def _find(wanted: str, own_file: str, origin: Origin) -> Path:
-    target = _expanded(wanted)
-    folders = [Path()] if target.is_absolute() else _search_folders(own_file)
-    names = [target] if target.suffix == ".py" else [target, Path(f"{target}.py")]
-    tried = [folder / name for folder in folders for name in names]
-    for candidate in tried:
-        if _is_file(candidate):
-            return candidate
-    looked = "".join(f"\n    {candidate}" for candidate in tried)
-    raise ConfigError(
-        f"{origin}: import_config finds no '{wanted}'. Looked for:{looked}\n"
-        "Give an absolute path, or add its folder to the environment variable ALF_CONFIG_PATH."
-    )
-
-
-def _search_folders(own_file: str) -> list[Path]:
-    folders: list[Path] = []
-    if own_file:
-        own_folder = Path(own_file).resolve().parent
-        folders.append(own_folder)
-        original = recorded_conf_path(own_file)
-        if original is not None:
-            captured = _captured_copies(own_folder, original.parent)
-            # Played with its snapshot, a job must not see what the original folder holds today.
-            if not os.environ.get("ALF_SNAPSHOT"):
-                folders += _with_captured_modules(original.parent)
-            folders += captured
-    else:
-        folders.append(Path.cwd())
-    path = os.environ.get("ALF_CONFIG_PATH", "")
-    return folders + [_expanded(folder) for folder in path.split(os.pathsep) if folder]
-
-
-def _with_captured_modules(folder: Path) -> list[Path]:
-    """The folder of a conf, and, where that is itself a captured copy, the one of its modules."""
-    if (folder.parent / "snapshots.git").is_dir():
-        return [folder, folder.parent]
-    return [folder]
-
-
-def _captured_copies(root_dir: Path, original: Path) -> list[Path]:
-    """Where the root dir may keep a copy of a conf's folder: under its name, or in its package."""
-    parts = original.parts[1:]
-    endings = [Path(*parts[start:]) for start in range(len(parts) - 1, -1, -1)]
-    places = [root_dir / top / ending for ending in endings for top in ("", "packages")]
-    return [place for place in places if place.is_dir()]

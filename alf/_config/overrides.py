@@ -1,6 +1,7 @@
 """Values from the command line: `--conf_param NAME=VALUE`, as text, checked and evaluated."""
 
 import ast
+import builtins
 import functools
 import importlib
 import math
@@ -227,7 +228,9 @@ def _evaluate(name: str, text: str, tree: ast.Expression) -> Any:
 
 def _names_for(tree: ast.Expression) -> dict[str, Any]:
     """The known names that an expression mentions; modules are imported only for this."""
-    names: dict[str, Any] = {"__builtins__": {}}
+    # The builtins are out of reach, since no name but the known ones was let through. They are here
+    # for code in C, such as torch's, that imports by the `__import__` of whoever calls it.
+    names: dict[str, Any] = {"__builtins__": builtins}
     for word in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}:
         if word in MODULES:
             names[word] = importlib.import_module(MODULES[word])

@@ -77,6 +77,7 @@ def test_numpy_is_imported_only_if_mentioned():
         "p(['a=1', 'b=math.pi', 'c=/x']); assert not {'torch', 'numpy'} & set(sys.modules)\n"
         "assert p(['a=np.pi'])['a'].value > 3; assert 'numpy' in sys.modules\n"
         "assert 'torch' not in sys.modules\n"
+        "assert float(p(['a=torch.tensor([2, 1]).to(torch.float32)'])['a'].value[0]) == 2.0\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

@@ -118,14 +118,14 @@ class Shift:
         self.by = by
 
 
-alf.config("Rerun", d=Shift(OFFSET))
+alf.config("Rerun", rerun_d=Shift(OFFSET))
 """
-PARAMETERS = ("a", "b", "c", "d")
+PARAMETERS = ("rerun_a", "rerun_b", "rerun_c", "rerun_d")
 
 
 @configurable("Rerun")
-def rerun(a=None, b=1, c=(), d=None):
-    return a, b, c, d
+def rerun(rerun_a=None, rerun_b=1, rerun_c=(), rerun_d=None):
+    return rerun_a, rerun_b, rerun_c, rerun_d
 
 
 def run(path: Path, *conf_params: str) -> dict[str, Set]:
@@ -152,7 +152,13 @@ def operative_here() -> list[Set]:
     given_first=st.dictionaries(st.sampled_from(PARAMETERS), ANYWHERE, max_size=2),
     given_later=st.dictionaries(st.sampled_from(PARAMETERS), ANYWHERE, max_size=1),
 )
-@example("", {"a": "np.nan"}, "Model", {"b": "partial(pow, 2)"}, {"b": "{'x': np.arange(3)}"})
+@example(
+    head="",
+    in_conf={"rerun_a": "np.nan"},
+    own="Model",
+    given_first={"rerun_b": "partial(pow, 2)"},
+    given_later={"rerun_b": "{'x': np.arange(3)}"},
+)
 def test_a_record_runs_to_the_same_values(head, in_conf, own, given_first, given_later):
     """Partials, lambdas, classes, nested dicts, arrays and tensors; also after a resume."""
     source = head + CONF + "".join(f"alf.config1('Rerun.{k}', {v})\n" for k, v in in_conf.items())
@@ -207,7 +213,7 @@ def assert_same(first: dict[str, Set], second: dict[str, Set]) -> None:
 def answers(value: Any) -> Any:
     """What a value does, where it can be called: the same code could still see other globals."""
     if isinstance(value, type | torch.dtype | np.generic) or value is torch.relu:
-        return value.__name__ if hasattr(value, "__name__") else str(value)
+        return getattr(value, "__name__", str(value))
     if isinstance(value, functools.partial):
         return [answers(value.func), *map(answers, value.keywords.values())]
     if callable(value):
