@@ -37,6 +37,9 @@ class SearchProgress:
         plan: knows the jobs.
         report: gets a line for each event.
         console: draws the live table if it is a terminal; `None` for no table.
+
+    Attributes:
+        on_end: called after each job that has ended.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class SearchProgress:
         self._ended: deque[tuple[str, Outcome]] = deque(maxlen=_MOST_ENDED)
         self._began = time.monotonic(), float(self._done)
         self._drawn_at = 0.0
+        self.on_end: Callable[[], None] = lambda: None
         self._live: Live | None = None
         if console is not None and console.is_terminal:
             self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -98,6 +102,7 @@ class SearchProgress:
         else:
             told = shown_return(self._final_return(name))
             self._report(f"finished  {name}: return {told} in {outcome.seconds:.1f} s ({count})")
+        self.on_end()
 
     def tick(self, running: Sequence[str]) -> None:
         """Draw the table again, if it is time."""

@@ -18,6 +18,7 @@ from alf.search.results import (
     shown_spread,
     write_results,
 )
+from alf.search.results_page import write_page
 from alf.search.submitting import CONFIG_FILE
 
 _MOST_ROWS = 50
@@ -33,15 +34,23 @@ def write_reports(
         submission: the search.
         results: every job of it.
     """
-    return [write_results(root_dir, submission.names, results)]
+    best = best_run(rank(results))
+    commands = {} if best is None else commands_for(root_dir / best.run.name, submission.flags)
+    return [
+        write_results(root_dir, submission.names, results),
+        write_page(root_dir, submission, results, commands),
+    ]
 
 
-def report_results(results: Sequence[RunResult], root_dir: Path, console: Console) -> None:
+def report_results(
+    root_dir: Path, submission: Submission, results: Sequence[RunResult], console: Console
+) -> None:
     """Print the combinations by their return, the commands of the best run, and the failures.
 
     Args:
-        results: every job of the search.
         root_dir: the folder of the search.
+        submission: the search.
+        results: every job of it.
         console: where to print.
     """
     ranked = rank(results)
@@ -61,8 +70,8 @@ def report_results(results: Sequence[RunResult], root_dir: Path, console: Consol
     if best is not None:
         told = f"return {shown_return(best.average_return)}"
         _say(console, f"best      {best.run.name}: {told}")
-        _say(console, f"play it   {play_command(root_dir / best.run.name)}")
-        _say(console, f"train it  {train_command(root_dir / best.run.name)}")
+        for what, command in commands_for(root_dir / best.run.name, submission.flags).items():
+            _say(console, f"{what} it".ljust(10) + command)
 
 
 def best_run(ranked: Sequence[Combination]) -> RunResult | None:
@@ -70,16 +79,22 @@ def best_run(ranked: Sequence[Combination]) -> RunResult | None:
     return ranked[0].best if ranked else None
 
 
-def play_command(run_dir: Path) -> str:
-    """The command that plays a job of the search, as it can be pasted into a shell."""
-    return shlex.join(["python", "-m", "alf.bin.play", "--root_dir", str(run_dir)])
+def commands_for(run_dir: Path, flags: Sequence[str]) -> dict[str, str]:
+    """What to do with a job of a search -> the command, as it can be pasted into a shell.
 
-
-def train_command(run_dir: Path) -> str:
-    """The command that trains the same job once more, in a folder of its own beside the search."""
+    Args:
+        run_dir: the job's folder.
+        flags: what each job of the search was given.
+    """
     again = run_dir.parent.with_name(f"{run_dir.parent.name}_best")
-    where = ["--root_dir", str(again), "--conf", str(run_dir / CONFIG_FILE)]
-    return shlex.join(["python", "-m", "alf.bin.train", *where])
+    conf = str(run_dir / CONFIG_FILE)
+    python = ["python", "-m"]
+    return {
+        "play": shlex.join([*python, "alf.bin.play", "--root_dir", str(run_dir)]),
+        "train": shlex.join(
+            [*python, "alf.bin.train", "--root_dir", str(again), "--conf", conf, *flags]
+        ),
+    }
 
 
 def _table(ranked: Sequence[Combination]) -> Table:

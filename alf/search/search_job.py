@@ -1,9 +1,11 @@
 """A search from its first line to its last: submit or go on, run the jobs, tell the results."""
 
 import shlex
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -31,6 +33,9 @@ from alf.search.submitting import CONFIG_FILE, Request, Submitter, claim, write_
 from alf.search.surroundings import job_environment, slots
 
 EXECUTORS = ("local", "ray")
+
+_REPORT_SECONDS = 10.0
+_REPORT_SHARE = 50.0  # writing the files takes a fiftieth of the time at most
 
 
 class SearchJob:
@@ -79,6 +84,7 @@ class SearchJob:
         self._console = console or Console()
         self._executor = executor
         self._ray_address = ray_address
+        self._report_next = 0.0
 
     def run(self) -> int:
         """Run what is left of the search; returns the exit code of the command.
@@ -163,12 +169,22 @@ class SearchJob:
             self._say(f"done      {done} of them are finished already")
         plan = Plan(self._root_dir, submission, journal, self._task)
         progress = SearchProgress(self._root_dir, journal, plan, self._say, self._console)
+        progress.on_end = partial(self._report_sometimes, plan, journal)
         workers = self._workers(submission)
         stack.callback(workers.close)
         self._say(f"at once   {workers.count}")
         with progress:
             stopped_by = Executor(plan, workers, progress).run()
         return plan.submission, stopped_by
+
+    def _report_sometimes(self, plan: Plan, journal: Journal) -> None:
+        """Let the files tell how it stands, but not so often that it would take long."""
+        now = time.monotonic()
+        if now >= self._report_next:
+            results = collect(self._root_dir, plan.submission, journal)
+            write_reports(self._root_dir, plan.submission, results)
+            spent = time.monotonic() - now
+            self._report_next = now + max(_REPORT_SECONDS, _REPORT_SHARE * spent)
 
     def _workers(self, submission: Submission) -> Workers:
         if self._executor == "local":
@@ -210,7 +226,7 @@ class SearchJob:
         journal.load()
         results = collect(self._root_dir, submission, journal)
         paths = write_reports(self._root_dir, submission, results)
-        report_results(results, self._root_dir, self._console)
+        report_results(self._root_dir, submission, results, self._console)
         for path in paths:
             self._say(f"results   {path}")
         if stopped_by is not None:

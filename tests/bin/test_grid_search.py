@@ -227,15 +227,20 @@ def test_another_search_in_the_same_folder(finished, capsys):
     assert "Give --root_dir alone to go on" in error
 
 
-def test_a_signal_saves_and_stops(tmp_path):
-    """SIGTERM lets running jobs save and stop, starts no other, and exits with 143."""
+def test_killed_and_stopped(tmp_path):
+    """A killed search goes on from what its jobs saved; SIGTERM saves and stops, exit code 143."""
     project = make_project(tmp_path / "project")
     data = {"parameters": {"TrainerConfig.num_iterations": [10**7, 10**8]}, "max_worker_num": 1}
     (project / "search.json").write_text(json.dumps(data))
     root = tmp_path / "R"
-    process = start(project, *new_search(project, root))
     first = root / "0r0+num_iterations=10000000"
+    process = start(project, *new_search(project, root))
     wait_for((first / "train" / "metrics.jsonl").exists, process)
+    process.kill()
+    process.communicate()
+    # Its job is just saving, and holds the folder: the next one waits for it.
+    process = start(project, "--root_dir", root)
+    wait_for(lambda: "resume    ckpt-" in (first / "train.log").read_text(), process)
     process.send_signal(signal.SIGTERM)
     output = process.communicate(timeout=60)[0]
 
@@ -311,6 +316,8 @@ def test_mistakes_are_found_before_anything_starts(tmp_path, capsys, parameters,
     ("arguments", "words"),
     [
         (["--root_dir", "{tmp}/none"], "no search in"),
+        (["--root_dir", "{tmp}/none", "--ray_address", "x:1"], "needs --executor ray"),
+        (["--root_dir", "{tmp}/none", "--executor", "cloud"], "executor"),
         (["--root_dir", "{tmp}/none", "--conf", "c.py"], "needs --search_config"),
         (["--root_dir", "{tmp}/none", "--search_config", "s"], "needs --conf"),
         (["--root_dir", "{tmp}/none", "--conf_param", "a.b=1"], "belongs to a new search"),

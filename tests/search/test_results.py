@@ -10,7 +10,7 @@ from alf.search.executor import Outcome
 from alf.search.expansion import expand
 from alf.search.journal import Journal
 from alf.search.record import Submission, plain_runs
-from alf.search.report import play_command, report_results, train_command
+from alf.search.report import commands_for, report_results
 from alf.search.results import collect, rank, shown_spread, write_results
 from alf.search.spec import SearchSpec
 
@@ -32,12 +32,12 @@ def search(tmp_path):
         journal.add("1r0+x=2", Outcome("lost", 137, "ended by SIGKILL", 1.0))
     journal.add("1r0+x=2", Outcome("finished", 0, "", 1.0))
     journal.add("2r1+x=3", Outcome("failed", 1, "ValueError: a, b", 1.0))
-    return collect(tmp_path, submission, journal)
+    return submission, collect(tmp_path, submission, journal)
 
 
 def test_rank_by_hand(tmp_path):
     """Combinations are ranked by their mean return, those without one last."""
-    ranked = rank(search(tmp_path))
+    ranked = rank(search(tmp_path)[1])
 
     # (40 + 0) / 2 = 20, deviations 20 and -20: sqrt(800 / 1) = 28.28; (10 + 20) / 2 = 15, 7.07
     assert [1, 0, 2, 3] == [combination.runs[0].run.index for combination in ranked]
@@ -56,7 +56,7 @@ def test_one_return_has_no_spread():
 
 def test_csv(tmp_path):
     """One row a run, with its parameters, seed, result, and error."""
-    path = write_results(tmp_path, ["A.x"], search(tmp_path))
+    path = write_results(tmp_path, ["A.x"], search(tmp_path)[1])
 
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -89,7 +89,7 @@ def test_csv(tmp_path):
 def test_report(tmp_path):
     """The report holds the ranking, each failure with its log, and how to play the best."""
     text = io.StringIO()
-    report_results(search(tmp_path), tmp_path, Console(file=text, width=100))
+    report_results(tmp_path, *search(tmp_path), Console(file=text, width=100))
     lines = text.getvalue().splitlines()
 
     assert lines[0].split() == ["return", "finished", "index", "x"]
@@ -101,10 +101,19 @@ def test_report(tmp_path):
     assert "left      2 of 8 runs are not finished" in lines
     assert "best      1r0+x=2: return 40.00" in lines
     assert "retried   1r0+x=2: 3 tries, now finished" in lines
-    assert play_command(tmp_path / "1r0+x=2") in text.getvalue()
-    assert train_command(tmp_path / "1r0+x=2") in text.getvalue()
+    for command in commands_for(tmp_path / "1r0+x=2", []).values():
+        assert command in text.getvalue()
 
 
-def test_play_command_can_be_pasted(tmp_path):
-    """A folder with a space stays one argument."""
-    assert str(tmp_path / "a b") == shlex.split(play_command(tmp_path / "a b"))[-1]
+def test_commands_can_be_pasted(tmp_path):
+    """A folder with a space stays one argument; training gets a new folder and the same flags."""
+    found = commands_for(tmp_path / "a b" / "0r0", ["--noforce_torch_deterministic"])
+
+    assert str(tmp_path / "a b" / "0r0") == shlex.split(found["play"])[-1]
+    assert [
+        "--root_dir",
+        str(tmp_path / "a b_best"),
+        "--conf",
+        str(tmp_path / "a b" / "0r0" / "alf_config.py"),
+        "--noforce_torch_deterministic",
+    ] == shlex.split(found["train"])[3:]
