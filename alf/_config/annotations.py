@@ -1,10 +1,12 @@
 """Whether a value can be meant for a parameter, judged by the parameter's annotation.
 
-Only a plain value (a number, text, a built-in container, `None`) against a plain annotation is
-judged. Whatever is more complicated passes: a false alarm costs a user more than a late error.
+A plain value (a number, text, a built-in container, `None`) is judged against a plain annotation or
+a class of `alf`; any other value, such as an array or a function, by what it can do where a plain
+annotation stands. Whatever is in doubt passes: a false alarm costs a user more than a late error.
 """
 
 import collections.abc
+import functools
 import types
 from collections.abc import Callable
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
@@ -84,19 +86,79 @@ _ACCEPTS: dict[object, Callable[[object], bool]] = {
 }
 
 
+def _like_a_number(value: object) -> bool:
+    """Arrays and tensors count, and objects that are called for a number, as schedules are."""
+    kind = type(value)
+    converts = any(hasattr(kind, name) for name in ("__index__", "__int__", "__float__"))
+    return converts or (callable(value) and not isinstance(value, _CODE))
+
+
+def _like_a_schedule(value: object) -> bool:
+    return _like_a_number(value) or callable(value)
+
+
+def _like_text(value: object) -> bool:
+    return not isinstance(value, _CODE) and not _like_a_number(value)
+
+
+def _like_items(value: object) -> bool:
+    kind = type(value)
+    return any(hasattr(kind, name) for name in ("__iter__", "__len__"))
+
+
+_CODE = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.ModuleType,
+    functools.partial,
+    type,
+)
+# What any other value must be like.
+_ACCEPTS_OTHERS: dict[object, Callable[[object], bool]] = {
+    int: _like_a_number,
+    float: _like_a_schedule,
+    complex: _like_a_schedule,
+    str: _like_text,
+    type(None): _never,
+    None: _never,
+    **dict.fromkeys((tuple, list, set, frozenset, dict), _like_items),
+    **dict.fromkeys(
+        (
+            collections.abc.Sequence,
+            collections.abc.Iterable,
+            collections.abc.Collection,
+            collections.abc.Mapping,
+        ),
+        _like_items,
+    ),
+    get_origin(Callable[[], None]): callable,
+    type: callable,
+}
+
+
 def accepts(annotation: object, value: object) -> bool:
     """Whether `value` can be meant where `annotation` stands; `True` where there is doubt."""
-    if type(value) not in _PLAIN:
-        return True
+    is_plain = type(value) in _PLAIN
     origin = get_origin(annotation)
     if origin in (Union, types.UnionType):
         return any(accepts(choice, value) for choice in get_args(annotation))
     if origin is Literal:
-        return value in get_args(annotation)
-    judge = (
-        _ACCEPTS.get(annotation if origin is None else origin) if _hashable(annotation) else None
-    )
-    return judge is None or (judge(value) and _accepts_items(annotation, value))
+        return not is_plain or value in get_args(annotation)
+    if not _hashable(annotation):
+        return True
+    judge = (_ACCEPTS if is_plain else _ACCEPTS_OTHERS).get(origin or annotation)
+    if judge is None:
+        return not (_is_ours(annotation) and (is_plain or isinstance(value, _CODE)))
+    return judge(value) and _accepts_items(annotation, value)
+
+
+def _is_ours(annotation: object) -> bool:
+    """Whether it is a class of `alf`, of which neither plain values nor functions are instances."""
+    if not isinstance(annotation, type) or issubclass(annotation, _PLAIN):
+        return False
+    kind = cast(Any, annotation)
+    return kind.__module__.startswith("alf.") and not getattr(kind, "_is_protocol", False)
 
 
 def _accepts_items(annotation: object, value: object) -> bool:

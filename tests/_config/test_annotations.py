@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 
 from alf._config import config1, configurable
 from alf._config.annotations import accepts
+from alf.schedulers import ConstantScheduler
+from alf.tensor_specs import TensorSpec
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -52,6 +55,18 @@ T = TypeVar("T")
         (object, 3),
         (np.ndarray, 3),
         ("not a type", 3),
+        (float, lambda step: 0.5),
+        (int, ConstantScheduler(3)),
+        (float, torch.ones(())),
+        (Sequence[int], np.ones(2)),
+        (tuple[int, ...], torch.Size([2])),
+        (type, partial(int)),
+        (str, Path("/x")),
+        (TensorSpec, TensorSpec((1,))),
+        (TensorSpec | None, None),
+        (float | TensorSpec, 3),
+        (tuple[tuple[int, ...], ...], ((1, 2, 3), [4])),
+        (tuple[int, str], (1, "x", 2)),
     ],
 )
 def test_accepted(annotation, value):
@@ -82,6 +97,25 @@ def test_accepted(annotation, value):
         (int | None, "x"),
         (Optional[int], "x"),  # noqa: UP045
         (Literal["a", "b"], "c"),
+        (tuple[int, ...], ("a",)),
+        (tuple[int, ...] | None, [1, 2.5]),
+        (tuple[int, str], ("x", 1)),
+        (Sequence[tuple[int, ...]], [(1, "x")]),
+        (int, len),
+        (int, lambda: 1),
+        (int, partial(int)),
+        (int, torch.nn.ReLU),
+        (int, torch.float64),
+        (str, max),
+        (str, torch.tensor(1)),
+        (tuple[int, ...], torch.relu),
+        (Sequence[int], np.float64),
+        (Callable[..., Any], np.float32(3)),
+        (Callable | None, torch.tensor(1)),
+        (TensorSpec, (1,)),
+        (TensorSpec | None, "x"),
+        (TensorSpec, partial(int)),
+        (tuple[int, ...], np.float32(3)),
     ],
 )
 def test_refused(annotation, value):
