@@ -44,12 +44,8 @@ RENAMED: dict[str, str] = {
 
 LEFT_OUT: dict[str, str] = {
     "ActorRNNNetwork": "use ActorDistributionRNNNetwork with ActorCriticAlgorithm",
-    "CriticRNNNetwork": "use CriticNetwork; SacAlgorithm learns from single steps, and a "
-    "FrameStacker shows it the past",
     "OnehotCategoricalProjectionNetwork": "use CategoricalProjectionNetwork, whose actions are "
     "integers",
-    "QRNNNetwork": "use QNetwork; DqnAlgorithm learns from single steps, and a FrameStacker shows "
-    "it the past",
     "ReplayBuffer": "set TrainerConfig.replay_buffer_length, priority_replay and priority_replay_*",
     "TruncatedNormal": "use Beta for distributions within bounds",
     "TruncatedProjectionNetwork": "use BetaProjectionNetwork, or NormalProjectionNetwork with "

@@ -150,6 +150,16 @@ class Agent(Algorithm):
         return self._rl_algorithm.state_is_for_acting
 
     @property
+    def stores_memory(self) -> bool:
+        """As the RL algorithm says."""
+        return self._rl_algorithm.stores_memory
+
+    @property
+    def cuts_unrolls(self) -> bool:
+        """As the RL algorithm says."""
+        return self._rl_algorithm.cuts_unrolls
+
+    @property
     def has_batched_train_step(self) -> bool:
         """As the RL algorithm says."""
         return self._rl_algorithm.has_batched_train_step
@@ -278,7 +288,7 @@ def _checked(module: Any, rl_algorithm: Algorithm, config: Any) -> IntrinsicRewa
             f"one"
         )
     name = type(rl_algorithm).__name__
-    if rl_algorithm.on_policy and rl_algorithm.state_spec != ():
+    if rl_algorithm.cuts_unrolls or (rl_algorithm.on_policy and rl_algorithm.state_spec != ()):
         raise ConfigError(
             f"{name} learns step by step, since its networks have a memory, and an "
             f"intrinsic_reward_module looks at whole unrolls: give it networks without one"

@@ -103,10 +103,25 @@ class Algorithm(nn.Module):
 
     @property
     def state_is_for_acting(self) -> bool:
-        """Whether training does without the state, which is, say, the noise of the actions.
+        """Whether training asks the trainer for no state.
 
-        Then an algorithm with a state can be trained on samples of single steps.
+        It does without one, which is, say, the noise of the actions, or finds what it needs in
+        `rollout_info` (see `stores_memory`). Then an algorithm with a state can be trained on
+        samples.
         """
+        return False
+
+    @property
+    def stores_memory(self) -> bool:
+        """Whether `rollout_step` puts the state that it is given into its info.
+
+        Then training goes on from there, over the rows of a sequence.
+        """
+        return False
+
+    @property
+    def cuts_unrolls(self) -> bool:
+        """Whether `preprocess_experience` gives sequences of steps in the place of steps."""
         return False
 
     @property
@@ -183,15 +198,16 @@ class Algorithm(nn.Module):
             rollout_info: nest of `[T, B, ...]`; the last row is a copy of the one before.
 
         Returns:
-            Both, changed or not, with the same leading dimensions.
+            Both, changed or not, with the same leading dimensions; or with other ones, those of
+            sequences that take the place of steps (see `cuts_unrolls`).
         """
         return inputs, rollout_info
 
     def batch_loss(self, inputs: TimeStep, rollout_info: Any) -> tuple[LossInfo, Any]:
-        """The loss of a minibatch, for an algorithm that is not on-policy and has no memory.
+        """The loss of a minibatch, for an algorithm that is not on-policy.
 
-        By default `train_at_once`, then `calc_loss`. An algorithm
-        that needs other networks at other rows computes just those here.
+        By default `train_at_once`, then `calc_loss`. An algorithm with a memory, or one that needs
+        other networks at other rows, computes what it needs here.
 
         Args:
             inputs: `[T, B, ...]`, consecutive steps.

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from alf.distributions import Distribution
 from alf.errors import ConfigError
-from alf.nest import flatten
+from alf.nest import flatten, pack_sequence_as
 from alf.networks.network import Network
 
 
@@ -69,6 +70,15 @@ def follow_values(
         # 0 as it stands, so that the loss is that of the paper; its gradient is what counts.
         loss = loss - (gradient * (leaf - leaf.detach())).view(leaf.shape[0], -1).sum(-1)
     return loss
+
+
+def sample_with_log_prob(nest: Any) -> tuple[Any, torch.Tensor]:
+    """An action of a nest of distributions, with gradient, and its log probability `[N]`."""
+    if isinstance(nest, Distribution):
+        return nest.rsample_with_log_prob()
+    pairs = [distribution.rsample_with_log_prob() for distribution in flatten(nest)]
+    actions, log_probs = zip(*pairs, strict=True)
+    return pack_sequence_as(nest, list(actions)), torch.stack(log_probs).sum(0)
 
 
 def without_memory(network: Network, algorithm: str) -> Network:

@@ -6,6 +6,8 @@
   https://arxiv.org/abs/1509.06461
 - Wang et al., "Dueling Network Architectures for Deep Reinforcement Learning",
   https://arxiv.org/abs/1511.06581 (`QNetwork.dueling_fc_layer_params`)
+- Kapturowski et al., "Recurrent Experience Replay in Distributed Reinforcement Learning",
+  https://openreview.net/forum?id=r1lyTjAqYX (`QRNNNetwork`, and `burn_in`)
 
 Several replicas of the network are trained on one target, and an action is worth what the most
 sober of them says (Fujimoto et al., https://arxiv.org/abs/1802.09477); with one replica this is
@@ -21,6 +23,14 @@ from torch import nn
 from alf._config import configurable
 from alf._config.settled import settled
 from alf.algorithms.algorithm import Algorithm
+from alf.algorithms.critic_values import lowest
+from alf.algorithms.memory import (
+    check_sequences,
+    first_memory,
+    over_all_rows,
+    rows_after,
+    warmed_up,
+)
 from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV
@@ -44,6 +54,7 @@ class DqnInfo(NamedTuple):
         value: values of it, `[T - 1, B, R]`.
         next_value: values of the rows `1, ..., T - 1`, `[T - 1, B]`.
         q_values: from `predict_step`, the values of all actions, `[B, n]`.
+        memory: of the network before each step, from `rollout_step`; `()` without one.
     """
 
     step_type: Any = ()
@@ -53,6 +64,7 @@ class DqnInfo(NamedTuple):
     value: Any = ()
     next_value: Any = ()
     q_values: Any = ()
+    memory: Any = ()
 
 
 @configurable
@@ -64,11 +76,15 @@ class DqnAlgorithm(Algorithm):
     `TrainerConfig.mini_batch_length` to `n + 1` and `critic_loss_ctor` to
     `partial(TDLoss, td_lambda=1.0)`.
 
+    A network with a memory (`QRNNNetwork`) learns from sequences, each of which begins with the
+    memory that the rollout had there.
+
     Args:
         observation_spec: nest of specs.
         action_spec: bounded integers of shape `()`.
         reward_spec: a float32 scalar.
-        q_network_cls: `(input_tensor_spec=, action_spec=)` -> network that gives `[B, n]` values.
+        q_network_cls: `(input_tensor_spec=, action_spec=)` -> network that gives `[B, n]` values,
+            with a memory or without.
         q_optimizer: a spec from `alf.optimizers`.
         rollout_epsilon_greedy: probability of a uniformly random action in the rollout, in
             `[0, 1]`, a number or a scheduler.
@@ -82,6 +98,10 @@ class DqnAlgorithm(Algorithm):
         target_update_period: updates between two moves.
         debug_summaries: write summaries that only a developer needs.
         name: prefix of summaries.
+        burn_in: rows of a sequence that bring the memory up to date, and have no loss.
+
+    Raises:
+        ConfigError: the action is of another kind, or the sequences do not go with the memory.
     """
 
     def __init__(
@@ -101,6 +121,8 @@ class DqnAlgorithm(Algorithm):
         target_update_period: int = 1,
         debug_summaries: bool = False,
         name: str = "DqnAlgorithm",
+        *,
+        burn_in: int = 0,
     ):
         super().__init__(
             observation_spec=observation_spec,
@@ -124,6 +146,9 @@ class DqnAlgorithm(Algorithm):
                 for _ in range(num_critic_replicas)
             ]
         )
+        self._state_spec = self._q_network.state_spec
+        self._burn_in = burn_in
+        check_sequences(name, self.stores_memory, burn_in, config)
         self._target_q_network = make_target(self._q_network)
         self._target_updater = TargetUpdater(
             self._q_network, self._target_q_network, target_update_tau, target_update_period
@@ -136,6 +161,16 @@ class DqnAlgorithm(Algorithm):
         """No: any experience will do."""
         return False
 
+    @property
+    def state_is_for_acting(self) -> bool:
+        """Training finds the memory in the info."""
+        return True
+
+    @property
+    def stores_memory(self) -> bool:
+        """Whether the network has one."""
+        return self._state_spec != ()
+
     def optimizers(self) -> dict[str, tuple[Any, list[nn.Parameter]]]:
         """One, for the Q networks."""
         if self._q_optimizer is None:
@@ -144,32 +179,38 @@ class DqnAlgorithm(Algorithm):
 
     def predict_step(self, inputs: TimeStep, state: Any) -> AlgStep:
         """Take the best action, or any with probability `epsilon_greedy`."""
-        q_values = self._values(self._q_network, inputs.observation)
+        values, state = self._q_network(inputs.observation, state)
+        q_values = lowest(values)
         action = self._act(q_values, self._epsilon_greedy)
         return AlgStep(action, state, DqnInfo(action=action, q_values=q_values))
 
     def rollout_step(self, inputs: TimeStep, state: Any) -> AlgStep:
         """Take the best action, or any with probability `rollout_epsilon_greedy`."""
-        q_values = self._values(self._q_network, inputs.observation)
-        action = self._act(q_values, self._rollout_epsilon())
-        return AlgStep(action, state, DqnInfo(action=action))
+        values, new_state = self._q_network(inputs.observation, state)
+        action = self._act(lowest(values), self._rollout_epsilon())
+        return AlgStep(action, new_state, DqnInfo(action=action, memory=state))
 
     def batch_loss(self, inputs: TimeStep, rollout_info: DqnInfo) -> tuple[LossInfo, DqnInfo]:
         """The trained values of all rows but the last, the targets' of all but the first."""
-        rows = inputs.step_type.shape[0] - 1
-        now, after = before_and_after(inputs, type(self).__name__)
-        q_values, _ = self._q_network(now)
-        index = (rollout_info.action[:-1] - self._lowest).flatten().view(-1, 1, 1)
-        value = q_values.gather(2, index.expand(-1, q_values.shape[1], 1)).squeeze(2)
+        done = rollout_info.action
+        if self.stores_memory:
+            values, next_value = self._over_time(inputs, rollout_info)
+            trained, done = rows_after((inputs, done), self._burn_in)
+        else:
+            values, next_value = self._at_once(inputs)
+            trained = inputs
+        rows = trained.step_type.shape[0] - 1
+        index = (done[:-1] - self._lowest).flatten().view(-1, 1, 1)
+        value = values.gather(2, index.expand(-1, values.shape[1], 1)).squeeze(2)
         info = DqnInfo(
-            step_type=inputs.step_type,
-            discount=inputs.discount,
-            reward=inputs.reward,
-            action=rollout_info.action,
+            step_type=trained.step_type,
+            discount=trained.discount,
+            reward=trained.reward,
+            action=done,
             value=value.unflatten(0, (rows, -1)),
-            next_value=self._next_value(after).unflatten(0, (rows, -1)),
+            next_value=next_value.unflatten(0, (rows, -1)),
         )
-        return self.calc_loss(info), info
+        return over_all_rows(self.calc_loss(info), self._burn_in, inputs), info
 
     def calc_loss(self, info: DqnInfo) -> LossInfo:
         """See `TDLoss`."""
@@ -183,19 +224,33 @@ class DqnAlgorithm(Algorithm):
         """Move the target network."""
         self._target_updater.update()
 
-    @torch.no_grad()
-    def _next_value(self, observation: Any) -> torch.Tensor:
-        """What the best action is worth to the target network, `[N]`."""
-        values = self._values(self._target_q_network, observation)
-        if self._target_net_target_action:
-            return values.amax(-1)
-        best = self._values(self._q_network, observation).argmax(-1, keepdim=True)
-        return values.gather(-1, best).squeeze(-1)
+    def _at_once(self, inputs: TimeStep) -> tuple[torch.Tensor, torch.Tensor]:
+        """Values `[N, R, n]` of the rows but the last, and `[N]` of what follows them."""
+        now, after = before_and_after(inputs, type(self).__name__)
+        values, _ = self._q_network(now)
+        with torch.no_grad():
+            targets = lowest(self._target_q_network(after)[0])
+            if self._target_net_target_action:
+                return values, targets.amax(-1)
+            return values, _value_of_best(lowest(self._q_network(after)[0]), targets)
 
-    def _values(self, network: nn.Module, observation: Any) -> torch.Tensor:
-        """The values of all actions, `[B, n]`, from the replica that gives the least."""
-        values, _ = network(observation)
-        return values.amin(1) if values.shape[1] > 1 else values.squeeze(1)
+    def _over_time(
+        self, inputs: TimeStep, rollout_info: DqnInfo
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same of the rows after the burn-in, by networks with a memory."""
+        first, shape = inputs.is_first(), inputs.step_type.shape
+        state = first_memory(rollout_info, self.initial_state(shape[1]))
+        values = warmed_up(self._q_network, inputs.observation, state, first, self._burn_in).output
+        with torch.no_grad():
+            unrolled = warmed_up(
+                self._target_q_network, inputs.observation, state, first, self._burn_in
+            )
+            targets = lowest(unrolled.output[1:].flatten(0, 1))
+            if self._target_net_target_action:
+                next_value = targets.amax(-1)
+            else:
+                next_value = _value_of_best(lowest(values[1:].flatten(0, 1)), targets)
+        return values[:-1].flatten(0, 1), next_value
 
     def _act(self, q_values: torch.Tensor, epsilon: float) -> torch.Tensor:
         action = q_values.argmax(-1)
@@ -204,3 +259,8 @@ class DqnAlgorithm(Algorithm):
             anything = torch.randint(self._count, action.shape, device=action.device)
             action = torch.where(explores, anything, action)
         return action + self._lowest if self._lowest else action
+
+
+def _value_of_best(own: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """What the choice that is best by `own` `[N, n]` is worth by `targets` `[N, n]`."""
+    return targets.gather(-1, own.argmax(-1, keepdim=True)).squeeze(-1)

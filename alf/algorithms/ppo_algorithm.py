@@ -6,6 +6,10 @@ The policy acts for an unroll; then it is trained on the unroll for several epoc
 by a loss (see `PPOLoss`) that stops paying where the policy leaves the one that acted. Advantages
 and the values' targets are those of the policy that acted: they are estimated once, before the
 first epoch.
+
+Networks with a memory are trained on sequences in the place of steps. The rollout stores the memory
+that each step began with; an unroll is cut into sequences that begin with what was stored, and
+gradients go back to there.
 """
 
 from collections.abc import Callable
@@ -16,14 +20,16 @@ import torch
 from alf import summary
 from alf._config import configurable
 from alf._config.settled import settled
-from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
+from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm, ActorCriticState
 from alf.algorithms.actor_critic_loss import ActorCriticLoss
+from alf.algorithms.algorithm import reset_state
 from alf.algorithms.ppo_loss import PPOLoss
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.data_structures import AlgStep, LossInfo, StepType, TimeStep
-from alf.distributions import compute_log_probability, sample_action_distribution
+from alf.distributions import compute_log_probability, map_params, sample_action_distribution
 from alf.errors import ConfigError
 from alf.nest import map_structure
+from alf.networks.network import on_rows, over_time
 from alf.ops.returns import generalized_advantage_estimation
 from alf.ops.value_losses import explained_variance
 from alf.tensor_specs import TensorSpec
@@ -44,6 +50,8 @@ class PPOInfo(NamedTuple):
         returns: target of the value.
         action_distribution: of the policy being trained, with gradients.
         value: of the network being trained, with gradients.
+        memory: of the networks before each step, or before each sequence; `()` without any.
+        sequence: of networks with a memory: the time steps of each sequence.
     """
 
     action: Any = ()
@@ -54,6 +62,8 @@ class PPOInfo(NamedTuple):
     returns: Any = ()
     action_distribution: Any = ()
     value: Any = ()
+    memory: Any = ()
+    sequence: Any = ()
 
 
 @configurable
@@ -61,16 +71,19 @@ class PPOInfo(NamedTuple):
 class PPOAlgorithm(ActorCriticAlgorithm):
     """Learn a policy and its value from several passes over each unroll.
 
+    With a memory, `TrainerConfig.mini_batch_size` counts sequences of
+    `TrainerConfig.mini_batch_length` steps, of which an unroll is a multiple; by default a sequence
+    is a whole unroll.
+
     What is `None` is taken from what `ActorCriticAlgorithm` is configured with.
 
     Args:
         observation_spec: nest of specs.
         action_spec: nest of bounded specs.
         reward_spec: a float32 scalar.
-        actor_network_ctor: `(input_tensor_spec=, action_spec=)` -> network without memory that
-            gives a nest of distributions.
-        value_network_ctor: `(input_tensor_spec=)` -> network without memory that gives `[B]`
-            values.
+        actor_network_ctor: `(input_tensor_spec=, action_spec=)` -> network that gives a nest of
+            distributions, with a memory or without.
+        value_network_ctor: `(input_tensor_spec=)` -> network that gives `[B]` values, likewise.
         epsilon_greedy: probability, in `[0, 1]`, with which `predict_step` samples the policy
             instead of taking its mode.
         config: the `TrainerConfig`, or `None` outside training.
@@ -81,7 +94,7 @@ class PPOAlgorithm(ActorCriticAlgorithm):
         name: prefix of summaries.
 
     Raises:
-        ConfigError: a network has a memory, or the loss is not a `PPOLoss`.
+        ConfigError: the loss is not a `PPOLoss`, or an unroll cannot be cut into sequences.
     """
 
     def __init__(
@@ -117,12 +130,7 @@ class PPOAlgorithm(ActorCriticAlgorithm):
             name=name,
             **{key: value for key, value in choices.items() if value is not None},
         )
-        if self._state_spec != ():
-            raise ConfigError(
-                f"PPOAlgorithm trains on shuffled single steps, and its networks have a memory "
-                f"({self._state_spec}): give it networks without one, or train them with "
-                f"ActorCriticAlgorithm"
-            )
+        self._sequence_length = _sequence_length(config) if self.stores_memory else 1
         self._loss = self._ppo_loss = _as_ppo_loss(self._loss, debug_summaries)
 
     @property
@@ -130,12 +138,33 @@ class PPOAlgorithm(ActorCriticAlgorithm):
         """An unroll is used for several updates."""
         return False
 
+    @property
+    def state_is_for_acting(self) -> bool:
+        """Training finds the memory in the info."""
+        return True
+
+    @property
+    def stores_memory(self) -> bool:
+        """Whether a network has one."""
+        return self._state_spec != ()
+
+    @property
+    def cuts_unrolls(self) -> bool:
+        """Into sequences, for networks with a memory."""
+        return self.stores_memory
+
     def rollout_step(self, inputs: TimeStep, state: Any) -> AlgStep:
         """Sample the policy."""
-        distribution, _ = self._actor_network(inputs.observation, ())
+        memory = state or ActorCriticState()
+        distribution, actor_state = self._actor_network(inputs.observation, memory.actor)
         action = sample_action_distribution(distribution)
-        info = PPOInfo(action=action, rollout_action_distribution=distribution)
-        return AlgStep(output=action, state=state, info=info)
+        info = PPOInfo(action=action, rollout_action_distribution=distribution, memory=state)
+        if state == ():
+            return AlgStep(output=action, state=state, info=info)
+        value_state = memory.value
+        if value_state != ():
+            _, value_state = self._value_network(inputs.observation, value_state)
+        return AlgStep(action, ActorCriticState(actor_state, value_state), info)
 
     @torch.no_grad()
     def preprocess_experience(
@@ -156,9 +185,7 @@ class PPOAlgorithm(ActorCriticAlgorithm):
             values too, for a loss that clips them), all `[T, B]`. The last row has advantage 0 and
             its own value as its return.
         """
-        shape = inputs.step_type.shape
-        observation = map_structure(lambda x: x.flatten(0, 1), inputs.observation)
-        values = self._value_network(observation, ())[0].view(shape)
+        values = self._rollout_values(inputs, rollout_info)
         gamma, td_lambda = self._ppo_loss.gamma, self._ppo_loss.td_lambda
         advantages = torch.zeros_like(values)
         advantages[:-1] = generalized_advantage_estimation(
@@ -178,10 +205,50 @@ class PPOAlgorithm(ActorCriticAlgorithm):
             advantages=advantages,
             returns=returns,
         )
-        return TimeStep(step_type=inputs.step_type, observation=inputs.observation), info
+        seen = TimeStep(step_type=inputs.step_type, observation=inputs.observation)
+        if self.stores_memory:
+            return cut_into_sequences(seen, info, self._sequence_length)
+        return seen, info
+
+    def _rollout_values(self, inputs: TimeStep, rollout_info: PPOInfo) -> torch.Tensor:
+        """The value `[T, B]` of each row, from the memory that the rollout had there."""
+        memory = rollout_info.memory or ActorCriticState()
+        if memory.value == ():
+            return on_rows(
+                lambda x: self._value_network(x, ())[0], inputs.observation, inputs.step_type
+            )
+        # The memory of the last row, which has not acted yet, is what the row before leaves behind.
+        last = map_structure(lambda x: x[-2], (inputs.observation, memory.value))
+        _, left = self._value_network(*last)
+        left = reset_state(left, map_structure(torch.zeros_like, left), inputs.is_first()[-1])
+        state = map_structure(lambda x, y: torch.cat([x[:-1], y[None]]), memory.value, left)
+        return on_rows(
+            lambda x: self._value_network(*x)[0], (inputs.observation, state), inputs.step_type
+        )
+
+    def batch_loss(self, inputs: TimeStep, rollout_info: PPOInfo) -> tuple[LossInfo, PPOInfo]:
+        """The loss of steps `[1, N]`, or of all steps of sequences `[1, N, L]`."""
+        if not self.stores_memory:
+            return super().batch_loss(inputs, rollout_info)
+        info = self._train_over_time(rollout_info)
+        return self.calc_loss(info), info
+
+    def _train_over_time(self, rollout_info: PPOInfo) -> PPOInfo:
+        """`train_step` for sequences: the info `[1, M]` of those `M` steps that count."""
+        memory = map_structure(lambda x: x[0], rollout_info.memory)
+        step_type, observation = map_structure(
+            lambda x: x[0].transpose(0, 1), rollout_info.sequence
+        )
+        first, counts = step_type == StepType.FIRST, step_type != StepType.LAST
+        distribution = over_time(self._actor_network, observation, memory.actor, first).output
+        value = over_time(self._value_network, observation, memory.value, first).output
+        known = rollout_info._replace(memory=(), sequence=())
+        known = map_params(lambda x: x[0].transpose(0, 1), known)
+        info = known._replace(action_distribution=distribution, value=value)
+        return map_params(lambda x: x[counts].unsqueeze(0), info)
 
     def train_step(self, inputs: TimeStep, state: Any, rollout_info: Any) -> AlgStep:
-        """The distribution and the value of each step, for the action that was taken."""
+        """The distribution and the value of each step, by networks without memory."""
         distribution, _ = self._actor_network(inputs.observation, ())
         value, _ = self._value_network(inputs.observation, ())
         info = rollout_info._replace(action_distribution=distribution, value=value)
@@ -194,6 +261,56 @@ class PPOAlgorithm(ActorCriticAlgorithm):
     def should_stop_epochs(self, info: Any) -> bool:
         """Whether the policy has moved further than `PPOLoss.max_kl`."""
         return self._ppo_loss.is_too_far(info)
+
+
+def cut_into_sequences(inputs: TimeStep, info: PPOInfo, length: int) -> tuple[TimeStep, PPOInfo]:
+    """An unroll as a batch of sequences, which take the place of steps.
+
+    Args:
+        inputs: `[T + 1, B, ...]`; the last row bootstraps, and is left out.
+        info: likewise, with the memory before each step.
+        length: `L`, a divisor of `T`.
+
+    Returns:
+        Both with the leading dimensions `[K + 1, B]`, `K = T / L`; the last row stands in for the
+        one that bootstraps. The step types of the first are those of sequences, which all count;
+        the time steps themselves are in `info.sequence`, `[K + 1, B, L, ...]` like all of the info
+        but `memory`, which is that before the first step.
+    """
+    rows = inputs.step_type.shape[0] - 1
+    assert rows % length == 0, f"{rows} rows, {length} each"
+
+    def cut(x: torch.Tensor) -> torch.Tensor:
+        parts = x[:-1].unflatten(0, (-1, length)).transpose(1, 2)
+        return torch.cat([parts, parts[-1:]])
+
+    def begin(x: torch.Tensor) -> torch.Tensor:
+        starts = x[:-1:length]
+        return torch.cat([starts, starts[-1:]])
+
+    memory = map_structure(begin, info.memory)
+    steps = map_params(cut, info._replace(memory=()))
+    sequence = (cut(inputs.step_type), map_structure(cut, inputs.observation))
+    kinds = torch.full_like(begin(inputs.step_type), StepType.MID)
+    return TimeStep(step_type=kinds), steps._replace(memory=memory, sequence=sequence)
+
+
+def _sequence_length(config: Any) -> int:
+    """How many steps a sequence has.
+
+    Raises:
+        ConfigError: an unroll is no multiple of it.
+    """
+    if config is None:
+        return 1
+    length = config.mini_batch_length or config.unroll_length
+    if length < 1 or config.unroll_length % length:
+        raise ConfigError(
+            f"PPOAlgorithm has networks with a memory and learns from sequences, and "
+            f"TrainerConfig.unroll_length, {config.unroll_length}, is no multiple of "
+            f"TrainerConfig.mini_batch_length, {length}: make it one"
+        )
+    return length
 
 
 def _as_ppo_loss(loss: Any, debug_summaries: bool) -> PPOLoss:

@@ -16,8 +16,10 @@ import torch
 
 from alf._config import configurable
 from alf._config.settled import settled
+from alf.algorithms.critic_values import sample_with_log_prob
 from alf.algorithms.quantile_td_loss import QuantileTDLoss
-from alf.algorithms.sac_algorithm import SacAlgorithm, SacInfo, sample_with_log_prob
+from alf.algorithms.sac_algorithm import SacAlgorithm
+from alf.algorithms.sac_info import SacInfo, SacMemory
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.errors import ConfigError
 from alf.nest import flatten
@@ -135,18 +137,19 @@ class QuantileSacAlgorithm(SacAlgorithm):
         )
         self._dropped = dropped_quantiles
 
-    def _tell_values(self, info: SacInfo, observation: Any) -> SacInfo:
+    def _tell_values(self, info: SacInfo, observation: Any, memory: SacMemory) -> SacInfo:
         """An info of `predict_step` with what the critics think of its action."""
-        quantiles = self._values(self._critics, observation, info.action)
+        quantiles = self._values(self._critics, observation, info.action, memory.critics)
         return info._replace(value=truncate_quantiles(quantiles, self._dropped).mean(-1))
 
     @torch.no_grad()
-    def _next_value(self, observation: Any, alpha: torch.Tensor) -> torch.Tensor:
+    def _next_value(self, observation: Any, alpha: torch.Tensor, memory: SacMemory) -> torch.Tensor:
         """Equally likely soft values of the policy by the target critics, `[N, M]`."""
         assert self._actor_network is not None
-        distribution, _ = self._actor_network(observation)
+        distribution, _ = self._actor_network(observation, memory.actor)
         action, log_pi = sample_with_log_prob(distribution)
-        quantiles = self._values(self._target_critics, observation, action)
+        targets = self._target_critics
+        quantiles = self._values(targets, observation, action, memory.target_critics)
         values = truncate_quantiles(quantiles, self._dropped)
         return values - (alpha[-1] * log_pi).unsqueeze(-1) if self._use_entropy_reward else values
 

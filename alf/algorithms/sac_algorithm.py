@@ -4,6 +4,8 @@
   https://arxiv.org/abs/1812.05905
 - Christodoulou, "Soft Actor-Critic for Discrete Action Settings",
   https://arxiv.org/abs/1910.07207
+- Kapturowski et al., "Recurrent Experience Replay in Distributed Reinforcement Learning",
+  https://openreview.net/forum?id=r1lyTjAqYX, on networks with a memory
 
 Continuous actions have an actor network and critics of pairs of observation and action. For a
 discrete action the critics give the values of all choices, and no actor network approximates what
@@ -12,7 +14,7 @@ both, the actor chooses the continuous part, and the discrete choice depends on 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,9 +24,22 @@ from alf._config import configurable
 from alf._config.settled import Settled, no_matter, settled
 from alf.algorithms.action_parts import ActionParts
 from alf.algorithms.algorithm import Algorithm
-from alf.algorithms.critic_values import follow_values, lowest, weights_of_lowest, without_memory
+from alf.algorithms.critic_values import (
+    follow_values,
+    lowest,
+    sample_with_log_prob,
+    weights_of_lowest,
+)
+from alf.algorithms.memory import (
+    check_sequences,
+    first_memory,
+    over_all_rows,
+    rows_after,
+    warmed_up,
+)
 from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
+from alf.algorithms.sac_info import SacInfo, SacLossInfo, SacMemory, state_of
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.algorithms.target_update import TargetUpdater, make_target
 from alf.algorithms.td_loss import append_zeros
@@ -33,12 +48,11 @@ from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import (
     Categorical,
-    Distribution,
     epsilon_greedy_sample,
     sample_action_distribution,
 )
 from alf.errors import ConfigError
-from alf.nest import flatten, map_structure, pack_sequence_as
+from alf.nest import map_structure
 from alf.networks.actor_distribution_networks import ActorDistributionNetwork
 from alf.networks.critic_networks import CriticNetwork
 from alf.networks.network import Network
@@ -48,48 +62,6 @@ from alf.summary.context import CONTEXT
 from alf.tensor_specs import TensorSpec
 
 _NO_PART = "there is no such part; compose it in an Algorithm of your own"
-
-
-class SacInfo(NamedTuple):
-    """What the loss needs of a sample; `P` parts of an action, the discrete one first.
-
-    Attributes:
-        step_type: `[T, B]`.
-        discount: `[T, B]`.
-        reward: `[T, B]`.
-        action: what was done, nest of `[T, B, ...]`.
-        action_distribution: from `predict_step`, the policy, a nest like the action.
-        value: values of what was done, `[T - 1, B, R]`; from `predict_step` while panels are drawn,
-            the lowest value of the action, `[B]`.
-        next_value: soft values of the rows `1, ..., T - 1`, `[T - 1, B]`.
-        actor_loss: `[T - 1, B]`; `()` without a continuous part.
-        log_pi: log probability of a new action of the policy, or its expectation where that is
-            known, `[T - 1, B, P]`.
-        q_values: from `predict_step` while panels are drawn, the lowest values of all choices of a
-            discrete action, `[B, n]`.
-    """
-
-    step_type: Any = ()
-    discount: Any = ()
-    reward: Any = ()
-    action: Any = ()
-    action_distribution: Any = ()
-    value: Any = ()
-    next_value: Any = ()
-    actor_loss: Any = ()
-    log_pi: Any = ()
-    q_values: Any = ()
-
-
-class SacLossInfo(NamedTuple):
-    """The terms of the loss, `[T, B]`, and where a summary is due what tells how it goes."""
-
-    critic: Any = ()
-    actor: Any = ()
-    alpha: Any = ()
-    td: Any = ()
-    entropy: Any = ()
-    temperature: Any = ()
 
 
 @configurable
@@ -110,6 +82,9 @@ class SacAlgorithm(Algorithm):
     Let the actor's distribution lie within the bounds of the action, as the paper does: set
     `NormalProjectionNetwork` to `scale_distribution=True, state_dependent_std=True,
     std_transform=alf.ops.clipped_exp`, or import `alf.examples.sac_conf`.
+
+    Networks with a memory (`ActorDistributionRNNNetwork`, `CriticRNNNetwork`, `QRNNNetwork`) learn
+    from sequences, each of which begins with the memory that the rollout had there.
 
     Args:
         observation_spec: nest of specs.
@@ -145,9 +120,10 @@ class SacAlgorithm(Algorithm):
         alpha_optimizer: likewise, for the temperature; `None` leaves it as it is.
         debug_summaries: write summaries that only a developer needs.
         name: prefix of summaries.
+        burn_in: rows of a sequence that bring memories up to date, and have no loss.
 
     Raises:
-        ConfigError: the actor has a memory, or a parameter is out of its range.
+        ConfigError: a parameter is out of its range, or the sequences do not go with a memory.
     """
 
     def __init__(
@@ -175,6 +151,8 @@ class SacAlgorithm(Algorithm):
         alpha_optimizer: Any = None,
         debug_summaries: bool = False,
         name: str = "SacAlgorithm",
+        *,
+        burn_in: int = 0,
     ):
         super().__init__(
             observation_spec=observation_spec,
@@ -197,9 +175,8 @@ class SacAlgorithm(Algorithm):
         self._actor_network: Network | None = None
         if continuous is not None:
             make_actor = _needed("actor_network_cls", actor_network_cls)
-            self._actor_network = without_memory(
-                make_actor(input_tensor_spec=observation_spec, action_spec=continuous),
-                type(self).__name__,
+            self._actor_network = make_actor(
+                input_tensor_spec=observation_spec, action_spec=continuous
             )
         pair = observation_spec if continuous is None else (observation_spec, continuous)
         arguments = {} if discrete is None else {"action_spec": discrete}
@@ -211,6 +188,10 @@ class SacAlgorithm(Algorithm):
         self._critics = make_parallel(
             [make_critic(input_tensor_spec=pair, **arguments) for _ in range(num_critic_replicas)]
         )
+        actor_spec = () if self._actor_network is None else self._actor_network.state_spec
+        self._state_spec = state_of(actor_spec, self._critics.state_spec)
+        self._burn_in = burn_in
+        check_sequences(name, self.stores_memory, burn_in, config)
         self._target_critics = make_target(self._critics)
         self._target_updater = TargetUpdater(
             self._critics, self._target_critics, target_update_tau, target_update_period
@@ -225,6 +206,16 @@ class SacAlgorithm(Algorithm):
     def on_policy(self) -> bool:
         """No: any experience will do."""
         return False
+
+    @property
+    def state_is_for_acting(self) -> bool:
+        """Training finds the memories in the info."""
+        return True
+
+    @property
+    def stores_memory(self) -> bool:
+        """Whether a network has one."""
+        return self._state_spec != ()
 
     def optimizers(self) -> dict[str, tuple[Any, list[nn.Parameter]]]:
         """One each for the actor, the critics and the temperature, as far as they are given."""
@@ -241,44 +232,52 @@ class SacAlgorithm(Algorithm):
 
     def predict_step(self, inputs: TimeStep, state: Any) -> AlgStep:
         """Take the mode of the policy, or a sample with probability `epsilon_greedy`."""
-        action, distribution = self._act(
-            inputs.observation, lambda dist: epsilon_greedy_sample(dist, self._epsilon_greedy)
+        action, distribution, new_state = self._act(
+            inputs.observation,
+            lambda dist: epsilon_greedy_sample(dist, self._epsilon_greedy),
+            state,
         )
         info = SacInfo(action=action, action_distribution=distribution)
         if CONTEXT.rendering:
-            info = self._tell_values(info, inputs.observation)
-        return AlgStep(action, state, info)
+            info = self._tell_values(info, inputs.observation, state or SacMemory())
+        return AlgStep(action, new_state, info)
 
     def rollout_step(self, inputs: TimeStep, state: Any) -> AlgStep:
         """Sample the policy."""
-        action, _ = self._act(inputs.observation, sample_action_distribution)
-        return AlgStep(action, state, SacInfo(action=action))
+        action, _, new_state = self._act(inputs.observation, sample_action_distribution, state)
+        return AlgStep(action, new_state, SacInfo(action=action, memory=state))
 
     def batch_loss(self, inputs: TimeStep, rollout_info: SacInfo) -> tuple[LossInfo, SacInfo]:
         """Each network at those rows alone where the loss needs it."""
-        now, after = before_and_after(inputs, type(self).__name__)
-        done = map_structure(lambda x: x[:-1].flatten(0, 1), rollout_info.action)
+        memory = self._memories(inputs, rollout_info) if self.stores_memory else SacMemory()
+        trained, action = rows_after((inputs, rollout_info.action), self._burn_in)
+        now, after = before_and_after(trained, type(self).__name__)
+        memory_now = map_structure(lambda x: x[:-1].flatten(0, 1), memory)
+        memory_after = map_structure(lambda x: x[1:].flatten(0, 1), memory)
+        done = map_structure(lambda x: x[:-1].flatten(0, 1), action)
         discrete, continuous = self._parts.split(done)
         alpha = self._temperature.alpha()
-        next_value = self._next_value(after, alpha)
-        values = self._values(self._critics, now, continuous)
+        next_value = self._next_value(after, alpha, memory_after)
+        values = self._values(self._critics, now, continuous, memory_now.critics)
         value = self._pick(values, discrete) if self._is_discrete else values
         if self._actor_network is None:
             actor_loss, log_pi = (), self._choice(lowest(values.detach()))[1].unsqueeze(-1)
         else:
-            actor_loss, log_pi = self._improve_actor(self._actor_network, now, alpha[-1])
-        sequence = (inputs.step_type.shape[0] - 1, inputs.step_type.shape[1])
+            actor_loss, log_pi = self._improve_actor(
+                self._actor_network, now, alpha[-1], memory_now
+            )
+        sequence = (trained.step_type.shape[0] - 1, trained.step_type.shape[1])
         info = SacInfo(
-            step_type=inputs.step_type,
-            discount=inputs.discount,
-            reward=inputs.reward,
-            action=rollout_info.action,
+            step_type=trained.step_type,
+            discount=trained.discount,
+            reward=trained.reward,
+            action=action,
             value=value.unflatten(0, sequence),
             next_value=next_value.unflatten(0, sequence),
             actor_loss=map_structure(lambda x: x.unflatten(0, sequence), actor_loss),
             log_pi=log_pi.unflatten(0, sequence),
         )
-        return self.calc_loss(info), info
+        return over_all_rows(self.calc_loss(info), self._burn_in, inputs), info
 
     def calc_loss(self, info: SacInfo) -> LossInfo:
         """The sum of the losses of critics, actor and temperature, see `SacLossInfo`."""
@@ -307,28 +306,62 @@ class SacAlgorithm(Algorithm):
         self._target_updater.update()
         self._temperature.clip()
 
-    def _act(self, observation: Any, choose: Callable[[Any], Any]) -> tuple[Any, Any]:
-        """An action that `choose` takes of the policy, and the policy."""
+    def _act(
+        self, observation: Any, choose: Callable[[Any], Any], state: Any
+    ) -> tuple[Any, Any, Any]:
+        """An action that `choose` takes of the policy, the policy, and the next state."""
+        memory = state or SacMemory()
         distribution = continuous = discrete = None
+        actor_memory, critic_memory = memory.actor, memory.critics
         if self._actor_network is not None:
-            distribution, _ = self._actor_network(observation)
+            distribution, actor_memory = self._actor_network(observation, memory.actor)
             continuous = choose(distribution)
+        pair = observation if continuous is None else (observation, continuous)
         if not self._is_discrete:
-            return continuous, distribution
-        values = lowest(self._values(self._critics, observation, continuous))
-        choice = Categorical(values / self._temperature.alpha()[0], self._offset)
+            if self._critics.state_spec != ():
+                _, critic_memory = self._critics(pair, memory.critics)
+            return continuous, distribution, state_of(actor_memory, critic_memory)
+        values, critic_memory = self._critics(pair, memory.critics)
+        choice = Categorical(lowest(values) / self._temperature.alpha()[0], self._offset)
         discrete = choose(choice)
-        return self._parts.join(discrete, continuous), self._parts.join(choice, distribution)
+        action = self._parts.join(discrete, continuous)
+        policy = self._parts.join(choice, distribution)
+        return action, policy, state_of(actor_memory, critic_memory)
 
-    def _tell_values(self, info: SacInfo, observation: Any) -> SacInfo:
+    def _memories(self, inputs: TimeStep, rollout_info: SacInfo) -> SacMemory:
+        """What each network remembers before each row after the burn-in, `[T', B, ...]`.
+
+        Only the gradients of the actor and of the critics go back through time.
+        """
+        first = inputs.is_first()
+        start = first_memory(rollout_info, self.initial_state(first.shape[1]))
+        _, continuous = self._parts.split(rollout_info.action)
+        observation = inputs.observation
+        pair = observation if continuous is None else (observation, continuous)
+        actor: Any = ()
+        if self._actor_network is not None:
+            unrolled = warmed_up(
+                self._actor_network, observation, start.actor, first, self._burn_in
+            )
+            actor = unrolled.before
+        if self._critics.state_spec == ():
+            return SacMemory(actor)
+        critics = warmed_up(self._critics, pair, start.critics, first, self._burn_in).before
+        with torch.no_grad():
+            targets = warmed_up(self._target_critics, pair, start.critics, first, self._burn_in)
+        return SacMemory(actor, critics, targets.before)
+
+    def _tell_values(self, info: SacInfo, observation: Any, memory: SacMemory) -> SacInfo:
         """An info of `predict_step` with what the critics think of its action."""
         _, continuous = self._parts.split(info.action)
-        values = lowest(self._values(self._critics, observation, continuous))
+        values = lowest(self._values(self._critics, observation, continuous, memory.critics))
         return info._replace(q_values=values) if self._is_discrete else info._replace(value=values)
 
-    def _values(self, critics: Network, observation: Any, continuous: Any) -> torch.Tensor:
+    def _values(
+        self, critics: Network, observation: Any, continuous: Any, memory: Any
+    ) -> torch.Tensor:
         """`[N, R]`, or `[N, R, n]` for the `n` choices of a discrete action."""
-        return critics(observation if continuous is None else (observation, continuous))[0]
+        return critics(observation if continuous is None else (observation, continuous), memory)[0]
 
     def _pick(self, values: torch.Tensor, discrete: torch.Tensor) -> torch.Tensor:
         """The values `[N, R]` of one choice."""
@@ -346,29 +379,31 @@ class SacAlgorithm(Algorithm):
         return probs, (probs * log_probs).sum(-1)
 
     @torch.no_grad()
-    def _next_value(self, observation: Any, alpha: torch.Tensor) -> torch.Tensor:
+    def _next_value(self, observation: Any, alpha: torch.Tensor, memory: SacMemory) -> torch.Tensor:
         """The soft value of the policy by the target critics, `[N]`."""
         continuous: Any = None
         bonuses: list[torch.Tensor] = []
         if self._actor_network is not None:
-            distribution, _ = self._actor_network(observation)
+            distribution, _ = self._actor_network(observation, memory.actor)
             continuous, log_pi = sample_with_log_prob(distribution)
             bonuses.append(-alpha[-1] * log_pi)
-        value = lowest(self._values(self._target_critics, observation, continuous))
+        targets = self._target_critics
+        value = lowest(self._values(targets, observation, continuous, memory.target_critics))
         if self._is_discrete:
-            own = lowest(self._values(self._critics, observation, continuous))
+            own = lowest(self._values(self._critics, observation, continuous, memory.critics))
             probs, log_pi = self._choice(own)
             value = (probs * value).sum(-1)
             bonuses.append(-alpha[0] * log_pi)
         return sum(bonuses, value) if self._use_entropy_reward else value
 
     def _improve_actor(
-        self, actor: Network, observation: Any, alpha: torch.Tensor
+        self, actor: Network, observation: Any, alpha: torch.Tensor, memory: SacMemory
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The actor's loss `[N]`, and the log probabilities `[N, P]` without gradient."""
-        distribution, _ = actor(observation)
+        distribution, _ = actor(observation, memory.actor)
         action, log_pi = sample_with_log_prob(distribution)
-        values = self._values(self._critics, observation, action)
+        remembered = map_structure(lambda x: x.detach(), memory.critics)
+        values = self._values(self._critics, observation, action, remembered)
         weights = self._weigh(values.detach())
         loss = alpha * log_pi + follow_values(action, values, weights, self._dqda_clipping)
         log_pis = [log_pi.detach()]
@@ -387,12 +422,3 @@ def _needed(name: str, make: Callable[..., Any] | None) -> Callable[..., Any]:
     if make is None:
         raise ConfigError(f"SacAlgorithm.{name} is None, and the action needs one: leave it out")
     return make
-
-
-def sample_with_log_prob(nest: Any) -> tuple[Any, torch.Tensor]:
-    """An action of a nest of distributions, with gradient, and its log probability `[N]`."""
-    if isinstance(nest, Distribution):
-        return nest.rsample_with_log_prob()
-    pairs = [distribution.rsample_with_log_prob() for distribution in flatten(nest)]
-    actions, log_probs = zip(*pairs, strict=True)
-    return pack_sequence_as(nest, list(actions)), torch.stack(log_probs).sum(0)

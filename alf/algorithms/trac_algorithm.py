@@ -83,7 +83,8 @@ class TracAlgorithm(Algorithm):
                 f"makes many of an unroll: train it without TracAlgorithm (PPO limits its updates "
                 f"by itself)"
             )
-        if ac_algorithm.state_spec != () and not ac_algorithm.state_is_for_acting:
+        needs_state = ac_algorithm.stores_memory or not ac_algorithm.state_is_for_acting
+        if ac_algorithm.state_spec != () and needs_state:
             raise ConfigError(
                 f"TracAlgorithm holds a policy against its past on single observations, and "
                 f"{type(ac_algorithm).__name__} has a memory ({ac_algorithm.state_spec}): give it "

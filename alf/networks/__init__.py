@@ -8,7 +8,7 @@ from alf.networks.actor_networks import ActorNetwork
 from alf.networks.critic_networks import CriticNetwork
 from alf.networks.encoding_networks import EncodingNetwork, ImageEncodingNetwork
 from alf.networks.layers import identity
-from alf.networks.network import Network
+from alf.networks.network import Network, RecurrentNetwork
 from alf.networks.parallel_networks import ReplicableNetwork, make_parallel
 from alf.networks.preprocessors import EmbeddingPreprocessor, NestConcat, NestSum, OneHot
 from alf.networks.projection_networks import (
@@ -24,6 +24,7 @@ from alf.networks.recurrent_networks import (
     LSTMEncodingNetwork,
     ValueRNNNetwork,
 )
+from alf.networks.recurrent_q_networks import CriticRNNNetwork, QRNNNetwork
 from alf.networks.value_networks import ValueNetwork
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "BetaProjectionNetwork",
     "CategoricalProjectionNetwork",
     "CriticNetwork",
+    "CriticRNNNetwork",
     "EmbeddingPreprocessor",
     "EncodingNetwork",
     "ImageEncodingNetwork",
@@ -44,6 +46,8 @@ __all__ = [
     "OneHot",
     "ProjectionNetwork",
     "QNetwork",
+    "QRNNNetwork",
+    "RecurrentNetwork",
     "ReplicableNetwork",
     "StableNormalProjectionNetwork",
     "ValueNetwork",

@@ -183,4 +183,6 @@ def _concatenate(parts: list[torch.Tensor]) -> torch.Tensor:
 
 
 if not TYPE_CHECKING:
-    __getattr__ = moved.attributes(__name__)
+    # Its module needs this one, and confs import it from here.
+    _ELSEWHERE = {"CriticRNNNetwork": "alf.networks.recurrent_q_networks"}
+    __getattr__ = moved.attributes(__name__, _ELSEWHERE)

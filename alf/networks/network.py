@@ -1,8 +1,14 @@
-"""The base class of all networks."""
+"""The base classes of all networks, without memory and with."""
 
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import torch
 from torch import nn
+
+from alf.distributions import map_params
+from alf.nest import map_structure
 
 
 class Network(nn.Module):
@@ -47,3 +53,57 @@ class Network(nn.Module):
             state: nest of `[B, ...]`, as `state_spec` says.
         """
         raise NotImplementedError
+
+
+class Unrolled(NamedTuple):
+    """What a network made of consecutive steps.
+
+    Attributes:
+        output: nest of `[T, B, ...]`.
+        before: the state that each row began with, set back where an episode began, nest of
+            `[T, B, ...]`; `()` without memory.
+        after: the state after the last row, nest of `[B, ...]`; `()` without memory.
+    """
+
+    output: Any
+    before: Any = ()
+    after: Any = ()
+
+
+class RecurrentNetwork(Network):
+    """A network with a memory, that can also be given many steps at once."""
+
+    @abstractmethod
+    def unroll(self, inputs: Any, state: Any, is_first: torch.Tensor) -> Unrolled:
+        """The same as step after step, with the state set to zeros where an episode begins.
+
+        Args:
+            inputs: consecutive steps, nest of `[T, B, ...]`.
+            state: before the first of them, nest of `[B, ...]`.
+            is_first: bool `[T, B]`, where an episode begins.
+        """
+
+
+def over_time(network: Network, inputs: Any, state: Any, is_first: torch.Tensor) -> Unrolled:
+    """What any network makes of consecutive steps; see `RecurrentNetwork.unroll`.
+
+    Raises:
+        TypeError: the network has a memory, and does not say how to unroll it.
+    """
+    if network.state_spec == ():
+        return Unrolled(on_rows(lambda flat: network(flat)[0], inputs, is_first))
+    if not isinstance(network, RecurrentNetwork):
+        raise TypeError(f"{network.name} has a memory: derive it from RecurrentNetwork")
+    return network.unroll(inputs, state, is_first)
+
+
+def on_rows(function: Callable[[Any], Any], inputs: Any, like: torch.Tensor) -> Any:
+    """A function of `[N, ...]` on all rows of `[T, B, ...]` at once.
+
+    Args:
+        function: gives a nest of tensors or distributions, `[N, ...]`.
+        inputs: nest of `[T, B, ...]`.
+        like: `[T, B]`.
+    """
+    flat = function(map_structure(lambda x: x.flatten(0, 1), inputs))
+    return map_params(lambda x: x.unflatten(0, like.shape), flat)

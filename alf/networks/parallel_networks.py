@@ -13,7 +13,7 @@ from torch import nn
 
 from alf.errors import ConfigError
 from alf.networks.encoding_networks import EncodingNetwork
-from alf.networks.network import Network
+from alf.networks.network import Network, RecurrentNetwork, Unrolled, over_time
 
 
 class ReplicableNetwork(Network):
@@ -35,23 +35,20 @@ def make_parallel(replicas: Sequence[Network]) -> Network:
     """One network of several independent ones.
 
     Args:
-        replicas: at least one; each gives a tensor `[B, ...]`, and has no memory.
+        replicas: at least one; each gives a tensor `[B, ...]`.
 
     Returns:
         A network that gives `[B, R, ...]`. Where the class knows how, layers are fused; any other
-        network runs once for each replica.
+        network runs once for each replica. The state of replicas with a memory is the tuple of
+        theirs.
 
     Raises:
-        ConfigError: there is none, or one has a memory.
+        ConfigError: there is none.
     """
     if not replicas:
         raise ConfigError("0 replicas of a network were asked for: give at least 1")
-    for network in replicas:
-        if network.state_spec != ():
-            raise ConfigError(
-                f"{network.name} has a memory ({network.state_spec}): replicas are for networks "
-                f"without one"
-            )
+    if replicas[0].state_spec != ():
+        return _RememberingSideBySide(replicas)
     first = type(replicas[0])
     same = all(type(network) is first for network in replicas)
     # A subclass may compute something else in its forward(), which fusing would pass over; it is
@@ -71,6 +68,34 @@ class _SideBySide(Network):
     def forward(self, inputs: Any, state: Any = ()) -> tuple[torch.Tensor, Any]:
         """`[B, R, ...]`."""
         return torch.stack([network(inputs)[0] for network in self._replicas], 1), state
+
+
+class _RememberingSideBySide(RecurrentNetwork):
+    """Networks with a memory, one after the other."""
+
+    def __init__(self, replicas: Sequence[Network]):
+        super().__init__(
+            replicas[0].input_tensor_spec,
+            state_spec=tuple(network.state_spec for network in replicas),
+            name=f"{replicas[0].name}.parallel",
+        )
+        self._replicas = nn.ModuleList(replicas)
+
+    def forward(self, inputs: Any, state: Any = ()) -> tuple[torch.Tensor, Any]:
+        """`[B, R, ...]`, and the next state of each."""
+        states = state or ((),) * len(self._replicas)
+        pairs = [f(inputs, one) for f, one in zip(self._replicas, states, strict=True)]
+        outputs, new_state = zip(*pairs, strict=True)
+        return torch.stack(outputs, 1), new_state
+
+    def unroll(self, inputs: Any, state: Any, is_first: torch.Tensor) -> Unrolled:
+        """See `RecurrentNetwork`: outputs `[T, B, R, ...]`."""
+        unrolled = [
+            over_time(network, inputs, one, is_first)  # pyright: ignore[reportArgumentType]
+            for network, one in zip(self._replicas, state, strict=True)
+        ]
+        outputs, before, after = zip(*unrolled, strict=True)
+        return Unrolled(torch.stack(outputs, 2), before, after)
 
 
 class ParallelEncoding(nn.Module):

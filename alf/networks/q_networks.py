@@ -155,4 +155,6 @@ def count_choices(name: str, action_spec: Any) -> int:
 
 
 if not TYPE_CHECKING:
-    __getattr__ = moved.attributes(__name__)
+    # Its module needs this one, and confs import it from here.
+    _ELSEWHERE = {"QRNNNetwork": "alf.networks.recurrent_q_networks"}
+    __getattr__ = moved.attributes(__name__, _ELSEWHERE)

@@ -1,7 +1,8 @@
 """Networks with memory: an LSTM between fully connected layers.
 
 The state is a tuple of `(h, c)` pairs, one a layer, `[B, hidden_size]` each, zeros at the start of
-an episode; who calls the network resets it. One call is one step.
+an episode. One call is one step, and who calls resets the state; `unroll` takes many steps at once
+and resets it itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from alf.errors import ConfigError
 from alf.networks.actor_distribution_networks import ActionProjection
 from alf.networks.encoding_networks import EncodingNetwork
 from alf.networks.layers import checked_sizes, identity, orthogonal
-from alf.networks.network import Network
+from alf.networks.network import Network, RecurrentNetwork, Unrolled, on_rows
 from alf.networks.projection_networks import CategoricalProjectionNetwork, NormalProjectionNetwork
 from alf.tensor_specs import TensorSpec
 
@@ -24,7 +25,7 @@ Initializer = Callable[[torch.Tensor], Any]
 
 
 @configurable
-class LSTMEncodingNetwork(Network):
+class LSTMEncodingNetwork(RecurrentNetwork):
     """An encoder, LSTM layers, and fully connected layers.
 
     "Long Short-Term Memory", https://doi.org/10.1162/neco.1997.9.8.1735. Its weights start
@@ -137,15 +138,33 @@ class LSTMEncodingNetwork(Network):
             pair = cell(x, pair)  # noqa: PLW2901 - the pair moves on
             new_state.append(pair)
             x = pair[0]
+        features = self._chosen([pair[0] for pair in new_state])
+        return self._post.encode(features), tuple(new_state)
+
+    def unroll(self, inputs: Any, state: Any, is_first: torch.Tensor) -> Unrolled:
+        """See `RecurrentNetwork`; row after row goes only what the memory takes part in."""
+        x: torch.Tensor = on_rows(self._pre.encode, inputs, is_first)
+        kept = (~is_first).to(x.dtype).unsqueeze(-1)
+        outputs: list[torch.Tensor] = []
+        before: list[Any] = []
+        after: list[Any] = []
+        for cell, pair in zip(self._cells, state, strict=True):
+            x, befores, last = _unroll_cell(cell, x, pair, kept)
+            outputs.append(x)
+            before.append(befores)
+            after.append(last)
+        output = on_rows(self._post.encode, self._chosen(outputs), is_first)
+        return Unrolled(output, tuple(before), tuple(after))
+
+    def _chosen(self, outputs: list[torch.Tensor]) -> torch.Tensor:
+        """What goes on of the outputs of all LSTM layers."""
         if len(self._outputs) == 1:
-            x = new_state[self._outputs[0]][0]
-        else:
-            x = torch.cat([new_state[layer][0] for layer in self._outputs], -1)
-        return self._post.encode(x), tuple(new_state)
+            return outputs[self._outputs[0]]
+        return torch.cat([outputs[layer] for layer in self._outputs], -1)
 
 
 @configurable
-class ActorDistributionRNNNetwork(Network):
+class ActorDistributionRNNNetwork(RecurrentNetwork):
     """The distribution of actions at an observation and what came before it.
 
     Args:
@@ -212,9 +231,15 @@ class ActorDistributionRNNNetwork(Network):
         features, state = self._encoding(inputs, state)
         return self._projection.project(features), state
 
+    def unroll(self, inputs: Any, state: Any, is_first: torch.Tensor) -> Unrolled:
+        """See `RecurrentNetwork`."""
+        unrolled = self._encoding.unroll(inputs, state, is_first)
+        distribution = on_rows(self._projection.project, unrolled.output, is_first)
+        return unrolled._replace(output=distribution)
+
 
 @configurable
-class ValueRNNNetwork(Network):
+class ValueRNNNetwork(RecurrentNetwork):
     """The value of an observation and what came before it.
 
     Args:
@@ -270,6 +295,10 @@ class ValueRNNNetwork(Network):
         """Values `[B]` (or `[B, k]`), and the next state."""
         return self._encoding(inputs, state)
 
+    def unroll(self, inputs: Any, state: Any, is_first: torch.Tensor) -> Unrolled:
+        """See `RecurrentNetwork`."""
+        return self._encoding.unroll(inputs, state, is_first)
+
 
 def _cell(in_features: int, size: int) -> nn.LSTMCell:
     cell = nn.LSTMCell(in_features, size)
@@ -281,6 +310,34 @@ def _cell(in_features: int, size: int) -> nn.LSTMCell:
         cell.bias_hh.zero_()
         cell.bias_ih[size : 2 * size] = 1.0  # input, forget, cell, output
     return cell
+
+
+def _unroll_cell(
+    cell: Any, x: torch.Tensor, pair: Any, kept: torch.Tensor
+) -> tuple[torch.Tensor, Any, Any]:
+    """Outputs `[T, B, size]`, the pairs `[T, B, size]` before each row, and the last pair.
+
+    Args:
+        cell: the layer, an `nn.LSTMCell`.
+        x: its inputs, `[T, B, n]`.
+        pair: its memory before the first row.
+        kept: `[T, B, 1]`, 0 where an episode begins and the memory is empty, else 1.
+    """
+    hidden, memory = pair
+    weight = cell.weight_hh.t()
+    # The share of the inputs in all gates of all rows is one product.
+    gates = nn.functional.linear(x, cell.weight_ih, cell.bias_ih + cell.bias_hh)
+    outputs: list[torch.Tensor] = []
+    before: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for row, keep in zip(gates.unbind(0), kept.unbind(0), strict=True):
+        hidden, memory = hidden * keep, memory * keep
+        before.append((hidden, memory))
+        let_in, remember, new, let_out = torch.addmm(row, hidden, weight).chunk(4, -1)
+        memory = remember.sigmoid() * memory + let_in.sigmoid() * new.tanh()
+        hidden = let_out.sigmoid() * memory.tanh()
+        outputs.append(hidden)
+    hiddens, memories = zip(*before, strict=True)
+    return torch.stack(outputs), (torch.stack(hiddens), torch.stack(memories)), (hidden, memory)
 
 
 def _checked_layers(name: str, layers: int | Sequence[int], count: int) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from alf.data_structures import StepType, TimeStep
 from alf.distributions import Categorical, DiagNormal, compute_log_probability, map_params
 from alf.errors import ConfigError
 from alf.nest import map_structure
-from alf.networks import ActorDistributionNetwork, ActorDistributionRNNNetwork, ValueNetwork
+from alf.networks import ActorDistributionNetwork, ValueNetwork
 from alf.networks.network import Network
 from alf.optimizers import Adam
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
@@ -169,13 +169,6 @@ def test_it_is_not_on_policy():
 
 
 class TestConstruction:
-    def test_networks_with_memory_are_refused(self):
-        """The lesson says what to do instead."""
-        network = partial(ActorDistributionRNNNetwork, lstm_hidden_size=4)
-
-        with pytest.raises(ConfigError, match=r"have a memory.*ActorCriticAlgorithm"):
-            PPOAlgorithm(OBSERVATION, COIN, actor_network_ctor=network)
-
     def test_loss_of_another_kind_is_refused(self):
         """A loss without importance ratios cannot use old steps."""
         with pytest.raises(ConfigError, match=r"alf\.config\('PPOAlgorithm', loss_class=PPOLoss\)"):

@@ -20,7 +20,6 @@ from alf.distributions import Categorical, DiagNormal, SquashedNormal
 from alf.errors import ConfigError
 from alf.networks import (
     ActorDistributionNetwork,
-    ActorDistributionRNNNetwork,
     CriticNetwork,
     NormalProjectionNetwork,
     QNetwork,
@@ -483,12 +482,6 @@ def test_action_parts():
         ActionParts((CHOICE, CHOICE, BOX))
     with pytest.raises(ConfigError, match="at least one"):
         ActionParts(())
-
-
-def test_a_policy_with_a_memory_is_refused():
-    """Single steps cannot train it."""
-    with pytest.raises(ConfigError, match="has a memory"):
-        SacAlgorithm(STATE, BOX, actor_network_cls=ActorDistributionRNNNetwork)
 
 
 def test_configured_by_name():

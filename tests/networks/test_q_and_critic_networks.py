@@ -150,10 +150,18 @@ def test_a_network_of_a_users_own_runs_side_by_side():
     )
 
 
-def test_replicas_have_no_memory():
-    """A recurrent network is refused, with the reason."""
-    with pytest.raises(ConfigError, match="has a memory"):
-        make_parallel([ValueRNNNetwork(VECTOR)])
+def test_replicas_with_memory_remember_side_by_side():
+    """Each has the outputs and the memory that it has alone; there is at least one."""
+    networks = [ValueRNNNetwork(VECTOR, lstm_hidden_size=5) for _ in range(2)]
+    together = make_parallel(networks)
+    inputs = torch.randn(3, 4)
+    values, state = together(inputs, together(inputs)[1])
+
+    assert together.state_spec == tuple(network.state_spec for network in networks)
+    for i, network in enumerate(networks):
+        expected, alone = network(inputs, network(inputs)[1])
+        torch.testing.assert_close(values[:, i], expected)
+        torch.testing.assert_close(state[i], alone)
     with pytest.raises(ConfigError, match="at least 1"):
         make_parallel([])
 

@@ -4,10 +4,20 @@ import pytest
 import torch
 from torch import nn
 
-from alf.distributions import Categorical
+from alf.algorithms.algorithm import reset_state
+from alf.distributions import Categorical, map_params, to_params
 from alf.errors import ConfigError
-from alf.nest import map_structure
-from alf.networks import ActorDistributionRNNNetwork, LSTMEncodingNetwork, ValueRNNNetwork
+from alf.nest import flatten, map_structure
+from alf.networks import (
+    ActorDistributionRNNNetwork,
+    CriticRNNNetwork,
+    LSTMEncodingNetwork,
+    QNetwork,
+    QRNNNetwork,
+    ValueRNNNetwork,
+    make_parallel,
+)
+from alf.networks.network import Network, over_time
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 
 VECTOR = TensorSpec((4,))
@@ -85,3 +95,73 @@ def test_refusals(settings, advice):
     """No layer, or one that is not there, is refused."""
     with pytest.raises(ConfigError, match=advice):
         LSTMEncodingNetwork(VECTOR, **settings)
+
+
+BOX = BoundedTensorSpec((2,), torch.float32, -1, 1)
+UNROLLED = {
+    "encoding": lambda: LSTMEncodingNetwork(
+        VECTOR, hidden_size=(6, 5), lstm_output_layers=(0, 1), post_fc_layer_params=(7,)
+    ),
+    "policy": lambda: ActorDistributionRNNNetwork(VECTOR, ACTION, fc_layer_params=(8,)),
+    "value": lambda: ValueRNNNetwork(VECTOR, lstm_hidden_size=5),
+    "values of choices": lambda: QRNNNetwork(VECTOR, ACTION, lstm_hidden_size=(5, 6)),
+    "replicas": lambda: make_parallel([critic() for _ in range(2)]),
+    "without memory": lambda: QNetwork(VECTOR, ACTION),
+}
+
+
+def critic():
+    return CriticRNNNetwork(
+        (VECTOR, BOX), joint_fc_layer_params=(8,), lstm_hidden_size=5, critic_fc_layer_params=(6,)
+    )
+
+
+@pytest.mark.parametrize("kind", UNROLLED)
+def test_unrolled_is_step_by_step(kind):
+    """The same outputs and states, over the beginnings of episodes, from any state."""
+    net = UNROLLED[kind]()
+    inputs = torch.randn(7, 3, 4)
+    if kind == "replicas":
+        inputs = (inputs, torch.randn(7, 3, 2))
+    is_first = torch.zeros(7, 3, dtype=torch.bool)
+    is_first[0, 0] = is_first[3, 1] = is_first[3, 0] = is_first[6, 2] = True
+    start = map_structure(lambda spec: torch.randn(3, *spec.shape), net.state_spec)
+
+    unrolled = over_time(net, inputs, start, is_first)
+
+    state, outputs = start, []
+    for t in range(7):
+        state = reset_state(state, zeros(net, 3), is_first[t])
+        torch.testing.assert_close(map_structure(lambda x, t=t: x[t], unrolled.before), state)
+        output, state = net(map_structure(lambda x, t=t: x[t], inputs), state)
+        outputs.append(output)
+    torch.testing.assert_close(unrolled.after, state)
+    for got, wanted in zip(
+        flatten(to_params(unrolled.output)),
+        flatten(to_params(map_params(lambda *xs: torch.stack(xs), *outputs))),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, wanted)
+
+
+def test_gradients_go_back_to_the_beginning_of_an_episode_and_no_further():
+    """The last output depends on what was seen since."""
+    net = LSTMEncodingNetwork(VECTOR, hidden_size=5)
+    inputs = torch.randn(4, 1, 4, requires_grad=True)
+    is_first = torch.tensor([[False], [True], [False], [False]])
+
+    over_time(net, inputs, zeros(net, 1), is_first).output[-1].sum().backward()
+
+    assert inputs.grad is not None
+    assert [False, True, True, True] == [bool(row.any()) for row in inputs.grad]
+
+
+def test_a_memory_that_cannot_be_unrolled_is_told():
+    """A network of one's own says how."""
+
+    class Counting(Network):
+        def __init__(self):
+            super().__init__(VECTOR, state_spec=TensorSpec(()), name="Counting")
+
+    with pytest.raises(TypeError, match="Counting has a memory: derive it from RecurrentNetwork"):
+        over_time(Counting(), torch.zeros(1, 1, 4), torch.zeros(1), torch.ones(1, 1).bool())
