@@ -191,6 +191,16 @@ def evaluated(parameter: Parameter) -> object:
         return MISSING  # a name imported for type checkers only, or no type at all
 
 
+def meant(parameter: Parameter, value: Any) -> Any:
+    """The value as the annotation wants it: `1e6` is a million where only `int` can stand."""
+    if type(value) is not float or not value.is_integer():
+        return value
+    annotation = evaluated(parameter)
+    choices = get_args(annotation) or (annotation,)
+    plain = get_origin(annotation) in (None, Union, types.UnionType)
+    return int(value) if plain and set(choices) <= {int, type(None)} else value
+
+
 def mismatch(parameter: Parameter, value: object) -> str | None:
     """The expected type in words, if `value` is plainly of another one; else `None`."""
     annotation = evaluated(parameter)

@@ -124,7 +124,7 @@ def render(overrides: Mapping[str, Override], conf_source: str, conf_path: Path 
         parts.append(_block(overrides))
     # The empty line also keeps an encoding declaration of the conf off the first two lines, where
     # it would apply to this file, which is UTF-8.
-    parts.append(f"{_CONF}{None if conf_path is None else str(conf_path)!r}\n\n")
+    parts.append(f"{_CONF}{_path_source(conf_path)}\n\n")
     return "".join([*parts, body])
 
 
@@ -136,6 +136,12 @@ def parse_recorded(text: str, where: str) -> Recorded:
         return Recorded({}, text, None)
     overrides = {} if block is None else _read_block(block, where)
     return Recorded(overrides, _return_futures(body), conf_path)
+
+
+def _path_source(path: Path | None) -> str:
+    """A literal in the first line of a file, which must not read as a declaration of its encoding."""
+    source = "None" if path is None else repr(str(path))
+    return re.sub(r"coding(?=[:=])", r"codin\\x67", source)
 
 
 def _block(overrides: Mapping[str, Override]) -> str:

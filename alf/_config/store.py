@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from alf._config import builtins, checks, conf_modules, lessons, whereabouts
+from alf._config import annotations, builtins, checks, conf_modules, lessons, whereabouts
 from alf._config.conf_modules import LoadedConf
 from alf._config.origin import COMMAND_LINE, Origin
 from alf._config.parameters import MISSING, Definition, Parameter
@@ -138,6 +138,7 @@ class ConfigStore:
     ) -> None:
         """Set a value on behalf of a conf. What an override set stays as it is."""
         self._check(full, value, origin)
+        value = annotations.meant(self.parameters[full], value)
         old = self.settings.get(full)
         if old is not None and old.override is not None:
             old.instead_of = Setting(value, origin, mutable)
@@ -176,8 +177,9 @@ class ConfigStore:
             used_at = self.first_use[full]
             raise ConfigError(lessons.set_after_use(full, pre.value, pre.origin, used_at))
         pre.bound = full
+        value = annotations.meant(self.parameters[full], pre.value)
         self.settings[full] = Setting(
-            pre.value, pre.origin, mutable=False, override=pre, instead_of=old
+            value, pre.origin, mutable=False, override=pre, instead_of=old
         )
         self.plans.clear()
 

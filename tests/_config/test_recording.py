@@ -111,6 +111,15 @@ def test_future_imports_stay_legal(tmp_path):
         write_alf_config(path, {}, joined, "/a/c.py")
 
 
+def test_a_path_that_looks_like_an_encoding(tmp_path):
+    """Python reads `coding:` anywhere in the first comment as a declaration."""
+    path = tmp_path / "alf_config.py"
+    write_alf_config(path, {}, "X = 'é'\n", "/a/encoding=latin-1/coding:b/c.py")
+
+    assert load_config(path).module.X == "é"
+    assert read_recorded(path).conf_path == Path("/a/encoding=latin-1/coding:b/c.py")
+
+
 def test_new_overrides_are_merged(tmp_path):
     """Recording a recorded conf keeps one block, in which the new values win."""
     path = tmp_path / "alf_config.py"

@@ -153,6 +153,17 @@ def test_wrong_type_is_refused(layer, name, value, expected):
     assert layer() == (8, 0.1, "layer", False)
 
 
+def test_a_million(layer):
+    """1e6 is an int where only an int can stand, from a conf and from the command line."""
+    config("Layer", width=1e6)
+    pre_config(parse_overrides(["Layer.rate=1e3"]))
+
+    assert repr(layer(deep=1e3)) == "(1000000, 1000.0, 'layer', 1000.0)"
+    reset_configs()
+    pre_config(parse_overrides(["Layer.width=2e0"]))
+    assert repr(layer()[0]) == "2"
+
+
 def test_pre_config_waits_for_its_definition():
     """A pre-config of a name that is not there yet is applied when it is defined."""
     pre_config({"Later.size": 4})
