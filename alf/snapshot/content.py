@@ -1,10 +1,9 @@
 """Reads files into a pack, and remembers what did not change since the last snapshot."""
 
 import builtins
-import json
 import os
+import re
 import time
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from alf.snapshot.exclusions import RULES_VERSION, FoundFile, holds_private_key
 from alf.snapshot.pack import BLOB, PackWriter, object_id, write_file
 from alf.snapshot.progress import Progress
 from alf.snapshot.records import LeftOut
+from alf.snapshot.side_files import read_side_file, write_form
 from alf.snapshot.store import EXECUTABLE_MODE, FILE_MODE, Blob, Store
 
 _CACHE_NAME = "alf-files.z"
@@ -155,17 +155,12 @@ class FileCache:
     @classmethod
     def load(cls, folder: Path) -> "FileCache":
         """Reads the side file in `folder`; a missing or damaged one counts as empty."""
-        try:
-            data = json.loads(zlib.decompress((folder / _CACHE_NAME).read_bytes()))
-        except (OSError, ValueError, zlib.error):
-            return cls({})
-        if not isinstance(data, dict):
-            return cls({})
-        known = cast(dict[str, Any], data)
+        known = read_side_file(folder / _CACHE_NAME)
         entries = known.get("files")
         if known.get("rules_version") != RULES_VERSION or not isinstance(entries, dict):
             return cls({})
-        return cls(cast(dict[str, list[Any]], entries))
+        listed = cast(dict[str, Any], entries)
+        return cls({path: entry for path, entry in listed.items() if _is_entry(entry)})
 
     def blob_id(self, path: str, status: os.stat_result) -> str | None:
         """The blob of a file if it is certain that the file did not change; else None."""
@@ -193,8 +188,14 @@ class FileCache:
         """Writes the side file, if anything is new. It may be lost without harm."""
         if self._fresh:
             data = {"rules_version": RULES_VERSION, "files": self._entries}
-            text = zlib.compress(json.dumps(data).encode("ascii"), 6)
-            write_file(folder / _CACHE_NAME, text, aside=folder, sync=False)
+            write_file(folder / _CACHE_NAME, write_form(data), aside=folder, sync=False)
+
+
+def _is_entry(entry: object) -> bool:
+    if not isinstance(entry, list):
+        return False
+    items = cast(list[object], entry)
+    return len(items) == 5 and re.fullmatch("[0-9a-f]{40}", str(items[4])) is not None
 
 
 def _signature(status: os.stat_result) -> _Signature:

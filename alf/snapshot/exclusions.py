@@ -32,6 +32,8 @@ _BUILD_FOLDERS = re.compile(r".*\.(egg-info|dist-info)", re.IGNORECASE)
 
 # Git refuses these names in a tree on one platform or another.
 _GIT_NAMES = frozenset((".git", "git~1"))
+# Invisible characters: `is_hfs_dotgit` in https://github.com/git/git/blob/master/utf8.c
+_IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 
 _SECRET_FOLDERS = frozenset((".ssh", ".gnupg", ".aws", ".kube", ".docker", ".azure"))
 _SECRET_FILES = re.compile(
@@ -95,10 +97,20 @@ class Walk:
 def is_safe_name(name: str) -> bool:
     """Whether a name is a single step down on every platform, and nothing of git's."""
     return (
-        name not in ("", ".", "..")
-        and not any(character in name for character in "/\\:\0")
-        and name.lower() not in _GIT_NAMES
+        name.strip(". ") != ""
+        and not any(character in "/\\:" or ord(character) < 32 for character in name)
+        and _as_some_file_systems_read_it(name) not in _GIT_NAMES
     )
+
+
+def is_safe_path(path: str) -> bool:
+    """Whether a path, parts joined with `/`, stays below the folder that it begins in."""
+    return all(is_safe_name(name) for name in path.split("/"))
+
+
+def _as_some_file_systems_read_it(name: str) -> str:
+    """Without case, without what HFS+ ignores, and without what Windows drops at the end."""
+    return _IGNORED.sub("", name).rstrip(". ").lower()
 
 
 def is_secret_name(name: str) -> bool:

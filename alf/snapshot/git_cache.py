@@ -4,15 +4,14 @@ To compare a working tree with its commit takes as long as all else of an unchan
 """
 
 import hashlib
-import json
 import time
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from alf.snapshot.content import SETTLED_NS, signature
 from alf.snapshot.pack import write_file
+from alf.snapshot.side_files import read_side_file, write_form
 
 _NAME = "alf-git.z"
 
@@ -26,14 +25,8 @@ class GitCache:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._entries: dict[str, dict[str, Any]] = {}
+        self._entries: dict[str, Any] = read_side_file(folder / _NAME)
         self._is_new = False
-        try:
-            found = json.loads(zlib.decompress((folder / _NAME).read_bytes()))
-        except (OSError, ValueError, zlib.error):
-            return
-        if isinstance(found, dict):
-            self._entries = cast(dict[str, dict[str, Any]], found)
 
     def get(self, top: Path, head: str, index: Path) -> dict[str, Any] | None:
         """What was remembered of a working tree, or None where something in it was touched.
@@ -49,7 +42,7 @@ class GitCache:
                 return None
             is_same = entry["files"] == _state(top, entry["paths"])[0]
             return dict(entry["facts"]) if is_same else None
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ValueError):
             return None
 
     def put(
@@ -84,7 +77,7 @@ class GitCache:
             OSError: the disk is full or cannot be written.
         """
         if self._is_new:
-            data = zlib.compress(json.dumps(self._entries).encode("ascii"), 6)
+            data = write_form(self._entries)
             write_file(self._folder / _NAME, data, aside=self._folder, sync=False)
 
 

@@ -204,8 +204,10 @@ def _drop_stale_bytecode(code: Path, names: Iterable[str]) -> None:
     """Removes bytecode that other programs left in the copy; see `child_environment`."""
     for name in names:
         for base in (code / name, code / PACKAGES_FOLDER / name):
-            for folder in [base, *base.rglob("*/")] if base.is_dir() else []:
-                drop_bytecode(folder)
+            if base.is_dir() and not base.is_symlink():
+                for folder in (base, *base.rglob("*/")):
+                    if not folder.is_symlink():  # it may lead to somebody's own code
+                        drop_bytecode(folder)
     drop_bytecode(code)
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, cast
 
 from alf.errors import AlfError, RootDirError, SnapshotError
+from alf.snapshot.links import refuse_links_out
 
 JOB_LOCK_NAME = ".alf.lock"
 _POLL_SECONDS = 0.02
@@ -77,7 +78,9 @@ class FileLock:
 
     def __enter__(self) -> "FileLock":
         try:
-            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            # Not through a link: the text in the file is replaced.
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            self._handle = os.open(self._path, flags, 0o666)
             self._acquire(self._handle)
         except OSError as error:
             self._forget()
@@ -123,7 +126,7 @@ class FileLock:
         try:
             data = json.loads(self._path.read_bytes()[:4096])
             holder = cast(dict[str, Any], data) if isinstance(data, dict) else {}
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             pass  # the holder is just about to write it
         who = f"process {holder.get('pid', 'unknown')}"
         if holder.get("host", socket.gethostname()) != socket.gethostname():
@@ -139,8 +142,12 @@ def hold_root_dir(root_dir: Path | str) -> FileLock:
 
     Returns:
         A context manager; entering it raises RootDirError where another process holds the lock.
+
+    Raises:
+        RootDirError: what jobs write to leads out of the root dir.
     """
     root = Path(root_dir)
+    refuse_links_out(root)
     return FileLock(root / JOB_LOCK_NAME, f"the root dir '{root}'", RootDirError)
 
 

@@ -11,9 +11,11 @@ import shutil
 from pathlib import Path
 from typing import NoReturn
 
+from dulwich.errors import PackedRefsException, RefFormatError
 from dulwich.refs import DiskRefsContainer
 
 from alf.errors import SnapshotError
+from alf.snapshot.exclusions import is_safe_path
 from alf.snapshot.pack import write_file
 
 MAIN = "refs/heads/main"
@@ -25,6 +27,7 @@ _CONFIG = """[core]
 \tfilemode = true
 \tbare = true
 """
+_REF = re.compile(r"refs/[\w./+-]+")
 _ALTERNATES = "objects/info/alternates"
 
 
@@ -109,7 +112,14 @@ class References:
 
     def all(self) -> dict[str, str]:
         """Every reference to a commit, `refs/...` -> 40 hexadecimal digits."""
-        found = {os.fsdecode(ref): oid.decode("ascii") for ref, oid in self._refs.as_dict().items()}
+        try:
+            known = self._refs.as_dict()
+        except (PackedRefsException, RefFormatError, ValueError, OSError) as error:
+            raise SnapshotError(
+                f"The references of '{self._path}' cannot be read: {error}. Put a good copy of"
+                " snapshots.git in its place."
+            ) from error
+        found = {os.fsdecode(ref): oid.decode("ascii", "replace") for ref, oid in known.items()}
         return {ref: commit for ref, commit in found.items() if not ref.startswith(_BUNDLES)}
 
     def keep(self, blob_id: str) -> None:
@@ -126,6 +136,11 @@ class References:
         Raises:
             SnapshotError: the disk cannot be written.
         """
+        if _REF.fullmatch(ref) is None or not is_safe_path(ref):
+            raise SnapshotError(
+                f"'{self._path}' has the reference {ref!r}, which alf did not write and which could"
+                " lead out of the store. Delete it there."
+            )
         path = self._path / ref
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

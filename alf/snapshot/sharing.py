@@ -38,10 +38,15 @@ def share(root_dir: Path | str, lender: Path | str) -> None:
 def lending(store: Store) -> Generator[Store]:
     """The store that takes what runs have in common, locked for writing.
 
-    It is `store` itself where that borrows from none, or from one that this user cannot write.
+    It is `store` itself where that borrows from none, or from one that this user cannot write. The
+    store of a search lies right above its runs; nobody writes to another one because a file says
+    that it lends.
     """
     shared = store.shared
-    if shared is None or not os.access(shared / STORE_NAME / "objects" / "pack", os.W_OK):
+    if shared is None or not (
+        shared.resolve() == store.root_dir.resolve().parent
+        and os.access(shared / STORE_NAME / "objects" / "pack", os.W_OK)
+    ):
         yield store
         return
     with Store(shared) as lender, hold_store(lender.path):

@@ -7,16 +7,19 @@ earlier snapshots whole and an unreferenced pack at most. No git binary is used.
 
 import json
 import re
+import struct
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
-from dulwich.errors import ChecksumMismatch, ObjectFormatException
+from dulwich.errors import ApplyDeltaError, ChecksumMismatch, FileFormatException
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Commit, ObjectID, Tree
+from dulwich.pack import PackFileDisappeared, UnresolvedDeltas
 
 from alf.errors import SnapshotError
 from alf.snapshot.exclusions import STORE_NAME
@@ -35,6 +38,7 @@ from alf.snapshot.repository import (
     borrows_from,
     create_repository,
 )
+from alf.snapshot.sizes import MOST_OBJECT_BYTES, largest_size
 from alf.snapshot.trees import (
     EXECUTABLE_MODE,
     FILE_MODE,
@@ -61,9 +65,18 @@ __all__ = [
 ]
 
 _AUTHOR = b"alf <alf@localhost>"
+_MOST_FILES = 300_000
+_DEEPEST = 200
+_MOST_BYTES = 4 << 30
 # What reading a damaged pack can raise.
 _DAMAGE = (
-    ObjectFormatException,
+    ApplyDeltaError,
+    UnresolvedDeltas,
+    FileFormatException,
+    PackFileDisappeared,
+    EOFError,
+    OverflowError,
+    struct.error,
     ChecksumMismatch,
     zlib.error,
     LookupError,
@@ -253,12 +266,17 @@ class Store:
         Raises:
             SnapshotError: the history is damaged.
         """
-        found: list[Entry] = []
+        found: dict[str, Entry] = {}
         commit = self.newest()
         while commit is not None:
-            found.append(self.entry(commit))
-            commit = found[-1].parent
-        return found[::-1]
+            if commit in found:
+                raise SnapshotError(
+                    f"Snapshot {found[commit].id} in '{self.path}' comes before itself: the store"
+                    " was not written by alf. Do not use it."
+                )
+            found[commit] = self.entry(commit)
+            commit = found[commit].parent
+        return list(found.values())[::-1]
 
     def entry(self, commit: str) -> Entry:
         """One snapshot by its full commit name.
@@ -271,7 +289,12 @@ class Store:
             raise SnapshotError(
                 f"'{commit}' in '{self.path}' is not a snapshot but a file or folder of one."
             )
-        return read_entry(commit, data)
+        try:
+            return read_entry(commit, data)
+        except (ValueError, OverflowError, OSError) as error:  # a time that no calendar has
+            raise SnapshotError(
+                f"The snapshot {commit} in '{self.path}' is damaged ({error!r})."
+            ) from error
 
     def resolve(self, name: str | None) -> Entry:
         """Finds a snapshot.
@@ -316,11 +339,26 @@ class Store:
         """Path -> blob of everything in a tree (40 hexadecimal digits), sorted by path.
 
         Raises:
-            SnapshotError: a tree is damaged, or has a path that could lead out of a folder.
+            SnapshotError: a tree is damaged, has a path that could lead out of a folder, or more
+                files than any code.
         """
-        return dict(sorted(self._walk(tree, "")))
+        found: dict[str, Blob] = {}
+        for path, blob in self._walk(tree, ""):
+            found[path] = blob
+            # Ten folders, each ten times in the one above, are ten thousand million files.
+            if len(found) > _MOST_FILES:
+                raise SnapshotError(
+                    f"'{self.path}' holds a snapshot of more than {_MOST_FILES:,} files. alf did"
+                    " not write it: do not use it."
+                )
+        return dict(sorted(found.items()))
 
     def _walk(self, tree: str, prefix: str) -> Iterator[tuple[str, Blob]]:
+        if prefix.count("/") > _DEEPEST:
+            raise SnapshotError(
+                f"'{self.path}' holds folders in folders, {_DEEPEST} deep: '{prefix[:40]}...'. alf"
+                " did not write it: do not use it."
+            )
         data = self._object(tree, f"folder '{prefix or '/'}'")
         if not isinstance(data, Tree):
             raise SnapshotError(
@@ -350,13 +388,49 @@ class Store:
         try:
             _, blob_id = cast(Tree, tree)[MANIFEST_NAME.encode("ascii")]
             return Manifest.from_json(json.loads(self.read(blob_id.decode("ascii"))))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise SnapshotError(
                 f"'{MANIFEST_NAME}' of snapshot {entry.id} in '{self.path}' cannot be read"
                 f" ({error!r}). `alf snapshot verify` says what else is damaged."
             ) from error
 
+    def refuse_bombs(self, blob_ids: Iterable[str]) -> None:
+        """Raises if files would take more of the disk than any snapshot does.
+
+        Args:
+            blob_ids: of the files, one for each place that a file is to be written to.
+
+        Raises:
+            SnapshotError: so it is, or one of them is damaged.
+        """
+        counts = Counter(blob_ids)
+        total = sum(self._unpacked(blob_id) * count for blob_id, count in counts.items())
+        if total > _MOST_BYTES:
+            raise SnapshotError(
+                f"A snapshot in '{self.path}' would take {total / 1e9:,.0f} GB on the disk. alf did"
+                " not write it: do not use it."
+            )
+
+    def _unpacked(self, name: str) -> int:
+        """How many bytes unpacking an object takes, before it is done; 0 if it is in no pack."""
+        size = 0
+        try:
+            for objects in (self._objects, *self._objects.alternates):
+                size = max(size, largest_size(cast(DiskObjectStore, objects), bytes.fromhex(name)))
+        except (*_DAMAGE, OSError) as error:
+            raise SnapshotError(
+                f"The object {name} in '{self.path}' is damaged ({error!r}). `alf snapshot verify`"
+                " names everything that is; restore that file from a backup."
+            ) from error
+        if size > MOST_OBJECT_BYTES:
+            raise SnapshotError(
+                f"The object {name} in '{self.path}' would take {size / 1e9:,.1f} GB of memory. alf"
+                " did not write it: do not use it."
+            )
+        return size
+
     def _object(self, name: str, what: str) -> Any:
+        self._unpacked(name)
         try:
             return self._objects[ObjectID(name.encode("ascii"))]
         except (*_DAMAGE, OSError) as error:
@@ -382,6 +456,10 @@ class Store:
     def damage(self, name: str) -> str | None:
         """What is wrong with an object, in words; None if its content still has the name `name`."""
         try:
+            self._unpacked(name)
+        except SnapshotError as error:
+            return str(error)
+        try:
             kind, data = self._objects.get_raw(ObjectID(name.encode("ascii")))
         except (*_DAMAGE, OSError) as error:
             return f"missing or unreadable ({error!r})"
@@ -391,9 +469,14 @@ class Store:
         """Every object that a snapshot needs: commit, trees and blobs."""
         yield entry.commit
         pending = [entry.tree]
+        seen: set[str] = set()
         while pending:
-            yield pending[-1]
-            for item in cast(Tree, self._object(pending.pop(), "tree")).iteritems():
+            tree = pending.pop()
+            if tree in seen:
+                continue
+            seen.add(tree)
+            yield tree
+            for item in cast(Tree, self._object(tree, "tree")).iteritems():
                 oid = (item.sha or b"").decode("ascii")
                 if item.mode == FOLDER_MODE:
                     pending.append(oid)

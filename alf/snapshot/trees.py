@@ -101,7 +101,7 @@ def read_entry(name: str, commit: Commit) -> Entry:
     text = commit.message.decode("ascii", "replace").partition("\n\n")[2]
     try:
         start = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         start = {}
     when = datetime.fromtimestamp(commit.commit_time, UTC)
     return Entry(

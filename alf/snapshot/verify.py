@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from alf.errors import CheckpointError, SnapshotError
+from alf.snapshot.exclusions import is_safe_name
 from alf.snapshot.store import Entry, Store
 from alf.snapshot.working_copy import copied_entry, edited_files, is_copy_of
 
@@ -126,10 +127,14 @@ def read_digests(folder: Path) -> Mapping[str, str] | None:
     """File name -> digest, as `checkpoint.json` in a checkpoint's folder says; None without any."""
     try:
         data = json.loads((folder / "checkpoint.json").read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     digests = cast(dict[str, Any], data).get("digests") if isinstance(data, dict) else None
-    return cast(dict[str, str], digests) if isinstance(digests, dict) else None
+    if not isinstance(digests, dict):
+        return None
+    named = cast(dict[str, Any], digests)
+    inside = all(is_safe_name(name) and isinstance(text, str) for name, text in named.items())
+    return named if inside else None
 
 
 def _checkpoint_folders(root: Path, only: int | None) -> dict[int, Path]:

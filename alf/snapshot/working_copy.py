@@ -8,21 +8,22 @@ finds that record after a crash finishes the work.
 # Hundreds of small files a snapshot: with Path a status takes three times as long.
 # ruff: noqa: PTH116
 
-import json
 import os
 import shutil
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from alf.errors import SnapshotError
 from alf.snapshot.capture import CONF_TEXT_NAME
+from alf.snapshot.exclusions import is_safe_path
+from alf.snapshot.links import Links, refuse_links_out
 from alf.snapshot.lock import hold_store
 from alf.snapshot.pack import BLOB, object_id, remove_leftovers, write_file
 from alf.snapshot.progress import Progress
 from alf.snapshot.repository import cannot_write
+from alf.snapshot.side_files import read_side_file, write_form
 from alf.snapshot.store import (
     EXECUTABLE_MODE,
     MANIFEST_NAME,
@@ -50,22 +51,27 @@ class Record:
 
     @classmethod
     def load(cls, store: Store) -> "Record":
-        """Reads the record; a missing or damaged one counts as empty."""
-        try:
-            data = json.loads(zlib.decompress((store.path / _RECORD_NAME).read_bytes()))
-            return cls(str(data["commit"]), bool(data["is_whole"]), dict(data["files"]))
-        except (OSError, ValueError, KeyError, TypeError, zlib.error):
+        """Reads the record; a missing or damaged one counts as empty.
+
+        So does one that names a place outside of the root dir: what it lists may be removed.
+        """
+        data = read_side_file(store.path / _RECORD_NAME)
+        commit, files = data.get("commit"), data.get("files")
+        if not isinstance(commit, str) or not isinstance(files, dict):
             return cls()
+        listed = cast(dict[str, Any], files)
+        if not all(is_safe_path(path) and _is_known(item) for path, item in listed.items()):
+            return cls()
+        return cls(commit, bool(data.get("is_whole", True)), listed)
 
     def save(self, store: Store, *, sync: bool) -> None:
         """Writes the record whole or not at all."""
         data = {"commit": self.commit, "is_whole": self.is_whole, "files": self.files}
-        write_file(
-            store.path / _RECORD_NAME,
-            zlib.compress(json.dumps(data).encode("ascii"), 6),
-            aside=store.path,
-            sync=sync,
-        )
+        write_file(store.path / _RECORD_NAME, write_form(data), aside=store.path, sync=sync)
+
+
+def _is_known(item: object) -> bool:
+    return isinstance(item, list) and len(cast(list[object], item)) == 3
 
 
 def copied_files(files: Mapping[str, Blob]) -> dict[str, Blob]:
@@ -100,24 +106,31 @@ def write_working_copy(
         SnapshotError: the root dir cannot be written.
     """
     root = store.root_dir
+    refuse_links_out(root)
     skipped = _below(in_place)
     every = store.files(entry.tree) if files is None else files
     wanted = {p: b for p, b in copied_files(every).items() if not skipped(p)}
     record = Record.load(store)
     ours = {path: known for path, known in record.files.items() if not skipped(path)}
     try:
-        found = {path: _content(root, path, record) for path in {*wanted, *ours}}
+        links = Links(root)
+        found = {path: _content(root, path, record, links) for path in {*wanted, *ours}}
         edits = [path for path in sorted(found) if _is_edit(path, found[path], wanted, ours)]
         if edits:
             store.keep_edits({path: (root / path).read_bytes() for path in edits}, entry.commit)
         missing = {p: blob for p, blob in wanted.items() if found[p].blob_id != blob.id}
         gone = [path for path in ours if path not in wanted]
+        if missing:
+            store.refuse_bombs(
+                blob.id for path, blob in missing.items() if path not in (data or {})
+            )
         if missing or gone:
             # From here on a crash leaves a mixture; the record knows both sides of it.
             new = {path: [blob.id, -1, -1] for path, blob in missing.items()}
             Record(entry.commit, False, {**new, **record.files}).save(store, sync=True)
             for path in gone:
-                _remove(root, path)
+                if not links.crossed(path):  # what lies behind a link was never ours
+                    _remove(root, path)
             writer = _Writer(store, root, data or {})
             progress = Progress("copied", len(missing), report=report)
             for path, blob in missing.items():
@@ -188,8 +201,9 @@ def edited_files(store: Store, entry: Entry) -> dict[str, str]:
     record = Record.load(store)
     found: dict[str, str] = {}
     wanted = copied_files(store.files(entry.tree))
+    links = Links(root)
     for path, blob in wanted.items():
-        content = _content(root, path, record).blob_id
+        content = _content(root, path, record, links).blob_id
         if content is None:
             found[path] = "missing"
         elif content != blob.id:
@@ -207,7 +221,8 @@ def _package_folders(store: Store, entry: Entry) -> list[str]:
         packages = store.manifest(entry).packages
     except SnapshotError:
         return []  # what is known of the files is worth saying all the same
-    return sorted(package.name for package in packages if package.kind == "package")
+    names = (package.name for package in packages if package.kind == "package")
+    return sorted(name for name in names if is_safe_path(name))
 
 
 def export_files(store: Store, entry: Entry, target: Path) -> int:
@@ -230,6 +245,7 @@ def export_files(store: Store, entry: Entry, target: Path) -> int:
             f"'{target}' is not an empty folder. Name a folder that is empty or does not exist, so"
             " that nothing of yours is overwritten."
         )
+    store.refuse_bombs(blob.id for blob in files.values())
     try:
         writer = _Writer(store, target, {})
         for path, blob in files.items():
@@ -266,8 +282,13 @@ class _Found:
         return [self.blob_id, self.size, self.mtime_ns]
 
 
-def _content(root: Path, path: str, record: Record) -> _Found:
-    """What lies at `path` now. Files that did not change are not read."""
+def _content(root: Path, path: str, record: Record, links: Links) -> _Found:
+    """What lies at `path` now. Files that did not change are not read.
+
+    A link counts as nothing: what it leads to is not ours to keep, or to compare.
+    """
+    if links.crossed(path):
+        return _Found(None)
     place = f"{root}/{path}"
     try:
         status = os.stat(place)

@@ -16,6 +16,8 @@ import os
 import pickle
 import re
 import shutil
+import struct
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -28,6 +30,7 @@ import torch
 from torch import nn
 
 from alf.errors import CheckpointError, TrainingError
+from alf.snapshot.exclusions import is_safe_name
 
 SCHEMA_VERSION = 1
 MODEL_FILE = "model.safetensors"
@@ -211,8 +214,10 @@ class CheckpointFolder:
             original = self.path / folder.name.split(".")[1]
             if ".replaced-" in folder.name and not original.exists():
                 folder.rename(original)
-            else:
+            elif folder.is_dir() and not folder.is_symlink():
                 shutil.rmtree(folder)
+            else:
+                folder.unlink()
         return left
 
 
@@ -225,7 +230,7 @@ def load_model(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     path = _verified(checkpoint, MODEL_FILE)
     try:
         return safetensors.torch.load_file(path)
-    except safetensors.SafetensorError as error:
+    except (safetensors.SafetensorError, *_DAMAGE) as error:
         raise CheckpointError(
             f"'{path}' cannot be read: {error}. {_other(checkpoint.path)}"
         ) from None
@@ -292,9 +297,12 @@ def _read_index(path: Path) -> Checkpoint:
         version = index["schema_version"]
         named = {f.name: index[f.name] for f in fields(CheckpointFacts)}
         checkpoint = Checkpoint(
-            **named, path=path, digests=index["digests"], replay_digests=index["replay_digests"]
+            **_checked_facts(named),
+            path=path,
+            digests=_checked_names(index["digests"]),
+            replay_digests=_checked_names(index["replay_digests"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"'{path / INDEX_FILE}' cannot be read: {type(error).__name__}: {error}. "
             f"The checkpoint is damaged. {_other(path)}"
@@ -307,14 +315,77 @@ def _read_index(path: Path) -> Checkpoint:
     return checkpoint
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "iteration": (int,),
+    "env_steps": (int,),
+    "seed": (int,),
+    "snapshot": (str, type(None)),
+    "average_return": (int, float, type(None)),
+}
+
+
+def _checked_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    for name, value in facts.items():
+        if not isinstance(value, _KINDS[name]) or isinstance(value, bool):
+            raise ValueError(f"{name} is {value!r}")
+    return facts
+
+
+def _checked_names(digests: Any) -> dict[str, str]:
+    """Digests of files in the folder itself: what is named here is read, and later removed."""
+    for name, digest in digests.items() if isinstance(digests, dict) else [("", "")]:
+        if not is_safe_name(name) or not isinstance(digest, str):
+            raise ValueError(f"{name!r} is no file of a checkpoint")
+    return digests
+
+
 def _load_data(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
+    """Tensors, numbers and text in dicts and lists; torch refuses to make anything else."""
     path = _verified(checkpoint, name)
     try:
-        return torch.load(path, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        _refuse_bomb(path)
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except _DAMAGE as error:
         raise CheckpointError(
-            f"'{path}' cannot be read: {error}. {_other(checkpoint.path)}"
+            f"'{path}' cannot be read: it holds something else than tensors, numbers and text, "
+            f"which alf never writes and never loads, or is damaged. Nothing of it was run "
+            f"({_first_line(error)}). {_other(checkpoint.path)}"
         ) from None
+    if not isinstance(data, dict):
+        raise CheckpointError(
+            f"'{path}' holds a {type(data).__name__}, no state. {_other(checkpoint.path)}"
+        )
+    return data
+
+
+# What torch raises for files that are no archive, none of its own, or full of nonsense.
+_DAMAGE = (
+    RuntimeError,  # RecursionError too
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    MemoryError,
+    NotImplementedError,
+    struct.error,
+)
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Torch stores what it writes as it is: whatever unpacks to more was written by another."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+            raise ValueError("it unpacks to more than its own size")
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
 
 
 def _verified(checkpoint: Checkpoint, name: str) -> Path:

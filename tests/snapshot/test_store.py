@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from alf.errors import SnapshotError
 from alf.snapshot.bundle import copy_of_part
+from alf.snapshot.exclusions import is_safe_name
 from alf.snapshot.pack import BLOB, TREE, PackWriter, object_id, write_file
 from alf.snapshot.store import EXECUTABLE_MODE, FILE_MODE, Blob, Store, changes
 from alf.snapshot.working_copy import export_files
 
-NAMES = st.text("abcXYZ019._- äß", min_size=1, max_size=8).filter(
-    lambda name: name not in (".", "..", "snapshot.json")
-)
+NAMES = st.text("abcXYZ019._- äß", min_size=1, max_size=8).filter(is_safe_name)
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 
 

@@ -24,6 +24,9 @@ _EDITABLE = " (editable)"
 # pip leaves folders such as `~umpy-1.26.4.dist-info` where it was interrupted: not distributions.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
+# They become parts of paths, and of the lines that pip is given.
+_IMPLEMENTATION = re.compile(r"[A-Za-z]+")
+_ORIGIN = re.compile(r"[!-~]*")
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,13 @@ def recorded(snapshot_id: str, manifest: Manifest) -> Recorded:
             f"Snapshot {snapshot_id} did not record which packages were installed, so that its"
             " environment cannot be made again. Leave out --exact_env to play with those of today."
         )
+    version, implementation = str(python["version"]), str(python.get("implementation", "CPython"))
+    if not (_VERSION.fullmatch(version) and _IMPLEMENTATION.fullmatch(implementation)):
+        raise SnapshotError(
+            f"Snapshot {snapshot_id} says that it was taken with {implementation!r} {version!r},"
+            " which is no version of Python: the record was not written by alf. Leave out"
+            " --exact_env."
+        )
     everything = [
         item
         for name, text in sorted(distributions.items())
@@ -129,8 +139,8 @@ def recorded(snapshot_id: str, manifest: Manifest) -> Recorded:
     held = {d.name: d for d in everything if d.name == "alf" or _is_held(d, manifest.packages)}
     return Recorded(
         snapshot_id=snapshot_id,
-        python=str(python["version"]),
-        implementation=str(python.get("implementation", "CPython")),
+        python=version,
+        implementation=implementation,
         machine=f"{machine.get('system', '')} {machine.get('machine', '')}",
         installed={d.name: d for d in everything if d.name not in held and not d.is_editable},
         held=held,
@@ -148,7 +158,8 @@ def parse_distribution(name: str, text: str) -> Distribution | None:
     version, _, origin = text.removesuffix(_EDITABLE).partition(" @ ")
     if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
         return None
-    return Distribution(name, version, origin.strip(), is_editable)
+    origin = origin.strip()
+    return Distribution(name, version, origin if _ORIGIN.fullmatch(origin) else "", is_editable)
 
 
 def _is_held(item: Distribution, packages: Iterable[Package]) -> bool:
