@@ -139,7 +139,7 @@ def parse_recorded(text: str, where: str) -> Recorded:
 
 
 def _path_source(path: Path | None) -> str:
-    """A literal in the first line of a file, which must not read as a declaration of its encoding."""
+    """A literal for the first line of a file, where `coding:` would declare its encoding."""
     source = "None" if path is None else repr(str(path))
     return re.sub(r"coding(?=[:=])", r"codin\\x67", source)
 

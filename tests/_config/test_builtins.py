@@ -1,5 +1,6 @@
 """Lazily imported parts of `alf` are configurable right after `import alf`."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,22 @@ def test_every_entry_resolves(name):
     import_modules_for(f"{name}.anything")
 
     assert [n for n in get_all_config_names() if f".{n.rpartition('.')[0]}".endswith(f".{name}")]
+
+
+def test_every_configurable_has_an_entry():
+    """A conf can name any configurable of ours right after `import alf`; see `MODULES`."""
+    short_names = {name.rpartition(".")[2] for name in MODULES}
+    left_out = [
+        f"{file.relative_to(REPOSITORY)}: {node.name}"
+        for file in sorted((REPOSITORY / "alf").rglob("*.py"))
+        if "examples" not in file.parts
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and any("configurable" in ast.unparse(mark) for mark in node.decorator_list)
+        and node.name not in short_names
+    ]
+
+    assert [] == left_out
 
 
 def test_modules_for_a_name():
