@@ -19,10 +19,10 @@ _SMPTE170M = 6
 # In order of preference: the first one that this build of PyAV has is used. PyAV's wheels carry
 # x264; builds without GPL parts carry Cisco's encoder; the last is old but always there.
 ENCODERS: dict[str, dict[str, object]] = {
-    # Visually lossless for lines and text, at half the time of the usual `superfast` with `crf`, and
-    # no larger: most of what a simulator and panels show stays as it was, and a fixed quantizer
-    # needs neither the look ahead nor the analysis that would spread bits between pictures. More
-    # threads than the one that it runs in would take the second core from the play.
+    # Visually lossless for lines and text, at half the time of the usual `superfast` with `crf`,
+    # and no larger: most of what a simulator and panels show stays as it was, and a fixed
+    # quantizer needs neither the look ahead nor the analysis that would spread bits between
+    # pictures. More threads than the one that it runs in would take the second core from the play.
     "libx264": {
         "preset": "ultrafast",
         "tune": "zerolatency",
