@@ -44,8 +44,8 @@ flags.DEFINE_enum(
 flags.DEFINE_string(
     "ray_address",
     None,
-    "Address of the Ray cluster, for example 10.0.0.1:6379. Left out: the one that Ray finds, "
-    "else one that is made right here.",
+    "Address of the Ray cluster, for example 10.0.0.1:6379. Left out: what RAY_ADDRESS says, else "
+    "a cluster of this machine alone.",
     flag_values=FLAGS,
 )
 _OWN_FLAGS = (

@@ -20,7 +20,7 @@ class Curve:
 
     Attributes:
         index: number of the combination.
-        mean: over its repeats; `None` before the first episode ended and after the last run.
+        mean: over its repeats; `None` where no more than half of them have a return.
         low: the lowest of its repeats; likewise.
         high: the highest.
     """
@@ -95,6 +95,8 @@ def _points(run_dir: Path) -> list[tuple[float, float, float]]:
 def _curve(index: int, x: Sequence[float], runs: Sequence[Sequence[tuple[float, float]]]) -> Curve:
     columns = list(zip(*(interpolated(run, x) for run in runs if run), strict=True))
     known = [[value for value in column if value is not None] for column in columns]
+    # Where only few repeats go on, their mean would jump.
+    known = [values if 2 * len(values) > len(columns[0]) else [] for values in known]
     return Curve(
         index,
         mean=[_rounded(statistics.fmean(values)) if values else None for values in known],

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_FOLDER_PREFIX = "alf_search_"
+_FOLDER_PREFIX = "alf_node_"
 # Files that only ever grow: what is new of them is sent, not all of them.
 _GROWING = (".jsonl", ".log")
 _LOCKS = ("alf.lock", ".alf.lock")

@@ -6,7 +6,6 @@ newest checkpoint.
 """
 
 import importlib
-import logging
 import os
 import socket
 from dataclasses import dataclass
@@ -45,7 +44,8 @@ class RayWorkers:
     Args:
         root_dir: the folder of the search.
         submission: the search, with frozen code.
-        address: of the cluster; `None` for the one that Ray finds, or a new one right here.
+        address: of the cluster; `None` for that of the variable `RAY_ADDRESS`, or if there is
+            none, for a cluster of this machine alone.
 
     Raises:
         UsageError: Ray is not there.
@@ -61,7 +61,14 @@ class RayWorkers:
         self._connect(address)
         kind = "GPU" if submission.use_gpu else "CPU"
         room = int(self._ray.cluster_resources().get(kind, 0))
-        self._count = submission.workers or max(1, room)
+        if not submission.workers and not room:
+            self._ray.shutdown()
+            raise AlfError(
+                f"the Ray cluster has no {kind} now, so that no job can start. If it grows on "
+                "demand, say how many jobs may run at once: 'max_worker_num'. Nothing is lost: the "
+                "same command goes on."
+            )
+        self._count = submission.workers or room
         # The nodes need no alf: the class goes there as code, not as the name of a module.
         self._ray.cloudpickle.register_pickle_by_value(node)
         needs = {"num_cpus": 1, "num_gpus": 1 if submission.use_gpu else 0, "max_restarts": 0}
@@ -156,14 +163,13 @@ class RayWorkers:
 
     def _connect(self, address: str | None) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        # Ray's own search for a cluster tries for minutes to reach one that is gone.
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
         _knock(address)
+        alone: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
         try:
-            self._ray.init(address=address or "auto", **quiet)
+            self._ray.init(address=address, log_to_driver=False, logging_level="ERROR", **alone)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            if address is None and isinstance(error, ConnectionError):
-                self._ray.init(include_dashboard=False, **quiet)
-                return
             raise _unreachable(address, str(error)) from error
 
     def _shared_names(self) -> list[str]:
@@ -174,24 +180,24 @@ class RayWorkers:
         return sorted(name for name in found if not name.startswith("."))
 
 
-def _knock(address: str | None) -> None:
+def _knock(address: str) -> None:
     """See that somebody listens there: Ray itself would try for minutes.
 
     Raises:
         AlfError: nobody does.
     """
-    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        return  # "auto", or another name that Ray understands
+        return  # "auto", "local", or another name that Ray understands
     try:
         socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
     except OSError as error:
         raise _unreachable(address, error.strerror or str(error)) from error
 
 
-def _unreachable(address: str | None, said: str) -> AlfError:
+def _unreachable(address: str, said: str) -> AlfError:
     return AlfError(
-        f"the Ray cluster at '{address or 'auto'}' cannot be reached: "
+        f"the Ray cluster at '{address}' cannot be reached: "
         f"{said.strip().partition(chr(10))[0].rstrip('.')}. Is `ray start --head` running there, "
         "with this version of Ray and Python? Nothing is lost: the same command goes on."
     )

@@ -54,7 +54,7 @@ class SearchJob:
         command_line: how the search was started, for the record.
         console: tells the user how it goes.
         executor: where jobs run, one of `EXECUTORS`.
-        ray_address: of the cluster; `None` for the one that Ray finds, or a new one right here.
+        ray_address: of the cluster; see `RayWorkers`.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class SearchJob:
             store_snapshot=store_snapshot,
             flags=flags,
             command_line=command_line,
+            runs_here=executor == "local",
         )
         self._console = console or Console()
         self._executor = executor
@@ -152,7 +153,7 @@ class SearchJob:
             )
         submission = extended(with_resources(old, wanted), wanted)
         if submission.use_gpu and not submission.gpus:
-            submission = replace(submission, gpus=old.gpus or (0,))
+            submission = replace(submission, gpus=old.gpus)
         if submission.total > old.total:
             submitter.try_out(wanted)
             self._say(f"more      {submission.total} runs instead of {old.total}")

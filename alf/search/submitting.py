@@ -33,6 +33,7 @@ class Request:
         store_snapshot: whether to freeze the code; without, jobs run what is there when they start.
         flags: further arguments of every job.
         command_line: how the search was started, for the record.
+        runs_here: whether jobs run on this machine, whose GPUs must be there then.
     """
 
     root_dir: Path
@@ -42,6 +43,7 @@ class Request:
     store_snapshot: bool = True
     flags: Sequence[str] = ()
     command_line: Sequence[str] = ()
+    runs_here: bool = True
 
     @property
     def conf_path(self) -> Path:
@@ -126,14 +128,28 @@ class Submitter:
 
     def submit(self, wanted: Submission) -> Submission:
         """Try the search out, freeze its code, and write all down; returns what was written."""
-        rehearsal, finding = self._rehearse(wanted)
+        with ExitStack() as trials:  # which hold a process with all that a job imports
+            return self._submit(wanted, trials)
+
+    def try_out(self, wanted: Submission) -> None:
+        """Only see whether its jobs can be built.
+
+        Raises:
+            AlfError: they cannot.
+        """
+        with ExitStack() as trials:
+            self._rehearse(wanted, trials)
+
+    def _submit(self, wanted: Submission, trials: ExitStack) -> Submission:
+        rehearsal, finding = self._rehearse(wanted, trials)
         searches_seed = any(map(is_seed, wanted.names))
+        takes_gpus = wanted.use_gpu and self._request.runs_here
         submission = replace(
             wanted,
             seed=None if searches_seed else finding.seed,
             sampling_seed=0 if wanted.search == "grid" else finding.seed,
             frozen_conf=wanted.conf,
-            gpus=choose_gpus(wanted.gpus, finding.gpus) if wanted.use_gpu else wanted.gpus,
+            gpus=choose_gpus(wanted.gpus, finding.gpus) if takes_gpus else wanted.gpus,
             iterations=finding.iterations,
             env_steps=finding.env_steps or None,
         )
@@ -142,32 +158,24 @@ class Submitter:
         if submission.store_snapshot:
             submission = self._freeze(submission, rehearsal)
         self._say("seed      " + (f"{finding.seed} + repeat" if not searches_seed else "searched"))
-        if submission.use_gpu:
+        if takes_gpus:
             self._say(f"GPUs      {', '.join(map(str, submission.gpus))}")
         for run in submission.expanded():
             write_config(self._root_dir, submission, run)
         write_submission(self._root_dir, submission)
         return submission
 
-    def try_out(self, wanted: Submission) -> None:
-        """Only see whether its jobs can be built.
-
-        Raises:
-            AlfError: they cannot.
-        """
-        self._rehearse(wanted)
-
-    def _rehearse(self, wanted: Submission) -> tuple[Rehearsal, Finding]:
+    def _rehearse(self, wanted: Submission, trials: ExitStack) -> tuple[Rehearsal, Finding]:
         """Build one job, the first; if that cannot be, the last: a value of one may be bad."""
         first, last = _samples(wanted)
         self._say(f"trying    {first.name}")
         try:
-            found = self._build(wanted, first)
+            found = self._build(wanted, first, trials)
         except AlfError as error:
             if first.index == last.index:
                 raise
             try:
-                found = self._build(wanted, last)
+                found = self._build(wanted, last, trials)
             except AlfError:
                 raise error from None
             self._say(f"warning   {first.name} will fail: {error}")
@@ -178,16 +186,16 @@ class Submitter:
             )
         return found
 
-    def _build(self, wanted: Submission, run: Run) -> tuple[Rehearsal, Finding]:
+    def _build(self, wanted: Submission, run: Run, trials: ExitStack) -> tuple[Rehearsal, Finding]:
         folder = tempfile.TemporaryDirectory(prefix="alf_search_", ignore_cleanup_errors=True)
         trial = Trial(
             conf=str(self._request.conf_path),
             root_dir=str(self._root_dir / run.name),
-            folder=self._stack.enter_context(folder),
+            folder=trials.enter_context(folder),
             overrides={name: value.source for name, value in wanted.overrides_of(run).items()},
             searched=_searched(wanted),
         )
-        rehearsal = self._stack.enter_context(Rehearsal())
+        rehearsal = trials.enter_context(Rehearsal())
         return rehearsal, rehearsal.try_out(trial)
 
     def _freeze(self, submission: Submission, rehearsal: Rehearsal) -> Submission:

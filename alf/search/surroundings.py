@@ -81,7 +81,7 @@ def slots(submission: Submission) -> list[dict[str, str]]:
     """
     if not submission.use_gpu:
         return [{} for _ in range(submission.workers or available_cores())]
-    names = [_gpu_name(number) for number in submission.gpus]
+    names = [_gpu_name(number) for number in submission.gpus or (0,)]
     count = submission.workers or len(names)
     return [{_GPUS_VARIABLE: names[n % len(names)]} for n in range(count)]
 

@@ -172,13 +172,13 @@ def test_an_archive_cannot_write_outside(tmp_path):
 def test_folders_of_killed_workers_are_removed(tmp_path, monkeypatch):
     """What a killed worker left is removed; what belongs to a living one stays."""
     monkeypatch.setattr(node.tempfile, "tempdir", str(tmp_path))
-    for name in (f"alf_search_{os.getpid()}_a", "alf_search_4194305_b", "alf_search_x", "other"):
+    for name in (f"alf_node_{os.getpid()}_a", "alf_node_4194305_b", "alf_node_x", "other"):
         (tmp_path / name).mkdir()
 
     remove_left_folders()
 
-    assert ["alf_search_x", "other"] == sorted(p.name for p in tmp_path.iterdir())[1:]
-    assert (tmp_path / f"alf_search_{os.getpid()}_a").exists()
+    assert ["alf_node_x", "other"] == sorted(p.name for p in tmp_path.iterdir())[1:]
+    assert (tmp_path / f"alf_node_{os.getpid()}_a").exists()
 
 
 def test_what_travels_imports_the_standard_library_alone():

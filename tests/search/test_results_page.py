@@ -125,6 +125,18 @@ def test_curves(search):
     ]
 
 
+def test_a_mean_of_few_is_no_mean(search):
+    """Where half of the repeats are over, the curve ends."""
+    root, results = search
+    path = root / results[0].run.name / "train" / "metrics.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:4]))
+
+    (curve,) = read_curves(root, rank(results)[:1]).curves
+
+    assert curve.mean[-1] is None
+    assert curve.mean[60] == pytest.approx(3.0 / 20 * (20 + 30 * 60 / 149))
+
+
 def page_of(root):
     return (root / "results.html").read_text()
 
