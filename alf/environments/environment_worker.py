@@ -131,7 +131,10 @@ class Failure:
 
 def run_worker(task: WorkerTask, connection: Connection) -> None:
     """Serve the parent until it says `CLOSE` or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    # Ctrl-C is the parent's to handle, and so is a SIGTERM to a whole process group, as `timeout`
+    # and clusters send it: the parent needs its environments for the last checkpoint.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(task.parent_pid,), daemon=True).start()
     torch.set_num_threads(task.torch_num_threads)
     _seed_global_generators(task.seed)

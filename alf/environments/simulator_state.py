@@ -1,9 +1,9 @@
 """The state of a gymnasium environment as plain data, where it can be read and put back.
 
 Works for environments whose state is ordinary Python and NumPy data (classic control, grids): all
-attributes of every wrapper layer, with their random number generators. An environment that holds
-anything else (a C++ simulator, a window) has no state here, unless it writes
-`get_state() -> dict` and `set_state(dict)` itself.
+attributes of every wrapper layer, with their random number generators; and for MuJoCo, whose
+simulation is read too. An environment that holds anything else (another C++ simulator, a window)
+has no state here, unless it writes `get_state() -> dict` and `set_state(dict)` itself.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
+from alf.environments import mujoco_state
 from alf.errors import EnvError
 
 _NOT_STATE = {"env", "spec", "_spec", "metadata", "_metadata", "render_mode", "_cached_spec"}
@@ -40,7 +41,10 @@ def capture(env: Any) -> dict[str, Any] | None:
         except _NotDataError:
             return None
     try:
-        return {"layers": [_encode(_own_layer(layer)) for layer in _layers(env)]}
+        state: dict[str, Any] = {"layers": [_encode(_own_layer(layer)) for layer in _layers(env)]}
+        if mujoco_state.is_mujoco(env.unwrapped):
+            state["mujoco"] = _encode(mujoco_state.read(env.unwrapped))
+        return state
     except _NotDataError:
         return None
 
@@ -63,6 +67,8 @@ def restore(env: Any, state: dict[str, Any]) -> None:
     for layer, stored in zip(layers, state["layers"], strict=True):
         for name, value in _decode(stored).items():
             setattr(layer, name, value)
+    if "mujoco" in state:
+        mujoco_state.write(env.unwrapped, _decode(state["mujoco"]))
 
 
 def _layers(env: Any) -> list[Any]:
@@ -73,9 +79,11 @@ def _layers(env: Any) -> list[Any]:
 
 
 def _own_layer(layer: Any) -> dict[str, Any]:
+    is_mujoco = mujoco_state.is_mujoco(layer) and not isinstance(layer, gymnasium.Wrapper)
+    attributes = mujoco_state.plain_attributes(layer) if is_mujoco else vars(layer)
     return {
         name: value
-        for name, value in vars(layer).items()
+        for name, value in attributes.items()
         if name not in _NOT_STATE and not isinstance(value, spaces.Space)
     }
 

@@ -98,7 +98,7 @@ def load(
     del env_id
     spec = find_spec(environment_name)
     limit = -1 if max_episode_steps == 0 else max_episode_steps
-    gym_env = _make(spec, limit, render_mode, gym_kwargs)
+    gym_env = make_gym(spec, limit, render_mode, gym_kwargs)
     env = wrap_env(
         gym_env,
         discount=discount,
@@ -270,9 +270,22 @@ def _unknown(given: str, name: str) -> str:
     return message
 
 
-def _make(
+def make_gym(
     spec: EnvSpec, limit: int | None, render_mode: str | None, kwargs: dict[str, Any]
 ) -> gymnasium.Env[Any, Any]:
+    """What gymnasium makes of a registered environment, without wrappers that check alone.
+
+    Args:
+        spec: what is registered.
+        limit: after so many steps an episode is truncated; `None` for the registered limit, -1
+            for none.
+        render_mode: see `load`.
+        kwargs: arguments of the environment.
+
+    Raises:
+        ConfigError: if a package is missing, or an argument does not fit.
+        EnvError: if the environment fails while it is made.
+    """
     spec = copy.copy(spec)
     spec.order_enforce = False  # AlfEnvironment enforces the order, and these two cost more
     spec.disable_env_checker = True  # than a step of a small environment

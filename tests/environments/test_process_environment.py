@@ -180,6 +180,19 @@ class TestNothingStays:
 
         assert [] == wait_until_gone(pids, 1)
 
+    def test_a_signal_to_all_is_the_parents(self, tiny):
+        """Ctrl-C and `timeout` reach the workers too, which go on until the parent is done."""
+        env = ProcessEnvironment([partial(suite_gym.wrap_env, tiny.Noise())] * 2, num_workers=2)
+        env.reset()
+        pids = [process.pid for process in env._processes]
+        for pid in pids:
+            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGINT)
+
+        assert not env.step(torch.zeros(2, dtype=torch.int64)).is_first().any()
+        env.close()
+        assert [] == wait_until_gone(pids, 1)
+
     @pytest.mark.parametrize("step_seconds", [0, 100])
     def test_killed_parent(self, step_seconds):
         """Workers end when their parent is killed, also amid a step that never ends."""

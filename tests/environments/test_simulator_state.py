@@ -1,3 +1,5 @@
+from importlib.util import find_spec
+
 import gymnasium
 import numpy as np
 import pytest
@@ -20,6 +22,31 @@ def test_exact_resume(name, tmp_path):
     def go_on(env):
         steps = [env.step(action)[0] for _ in range(5)]
         return np.stack([*steps, env.reset()[0]])
+
+    expected = go_on(env)
+    other = gymnasium.make(name)
+    other.reset(seed=2)
+    restore(other, torch.load(tmp_path / "state.pt", weights_only=True))
+
+    assert np.array_equal(expected, go_on(other))
+
+
+@pytest.mark.skipif(find_spec("mujoco") is None, reason="MuJoCo is not installed here")
+@pytest.mark.parametrize("name", ["HalfCheetah-v5", "Ant-v5"])
+def test_exact_resume_of_mujoco(name, tmp_path):
+    """Joints, contacts and forces go on with the same numbers, through the next reset too."""
+    numbers = np.random.default_rng(0)
+    env = gymnasium.make(name)
+    env.reset(seed=1)
+    low, high = env.action_space.low, env.action_space.high  # type: ignore[attr-defined]
+    actions = [numbers.uniform(low, high).astype(np.float32) for _ in range(40)]
+    for action in actions[:20]:
+        env.step(action)
+    torch.save(capture(env), tmp_path / "state.pt")
+
+    def go_on(env):
+        steps = [np.append(*env.step(action)[:2]) for action in actions[20:]]
+        return np.stack([*steps, np.append(env.reset()[0], 0)])
 
     expected = go_on(env)
     other = gymnasium.make(name)

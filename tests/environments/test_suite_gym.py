@@ -34,8 +34,6 @@ class TestIds:
         [
             ("CartPoel-v1", r"did you mean CartPole-v1"),
             ("CartPole-v9", r"did you mean CartPole-v1"),
-            ("ALE/Pong-v5", r"pip install 'alf\[atari\]'"),
-            ("BreakoutNoFrameskip-v4", r"pip install 'alf\[atari\]'"),
             ("nowhere/Thing-v0", r"env_name='package:nowhere/Thing-v0'"),
             ("Xyzzy-v3", r"module:Id-v0"),
             ("!!", r"there is no environment '!!'"),
@@ -51,7 +49,12 @@ class TestIds:
 
     @pytest.mark.parametrize(
         ("package", "extra", "name"),
-        [("mujoco", "mujoco", "HalfCheetah-v5"), ("Box2D", "box2d", "LunarLander-v3")],
+        [
+            ("mujoco", "mujoco", "HalfCheetah-v5"),
+            ("Box2D", "box2d", "LunarLander-v3"),
+            ("ale_py", "atari", "ALE/Pong-v5"),
+            ("ale_py", "atari", "BreakoutNoFrameskip-v4"),
+        ],
     )
     def test_missing_extra(self, package, extra, name):
         """What is registered but needs a package that is not installed names the extra."""
