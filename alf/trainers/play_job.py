@@ -8,11 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from alf import snapshot
 from alf._config import load_config, parse_overrides, pre_config, validate_pre_configs
-from alf.device import get_default_device
+from alf.device import prepare_computing
 from alf.environments.alf_environment import AlfEnvironment
 from alf.environments.creation import create_environment
 from alf.errors import AlfError, EnvError, RenderError
@@ -87,8 +85,7 @@ class PlayJob:
         conf = snapshot.conf_to_run(self.root_dir)
         load_config(conf)
         config = TrainerConfig(root_dir=str(self.root_dir), conf_file=str(conf))
-        if get_default_device().type == "cpu":
-            torch.set_num_threads(1)  # for small networks, more threads are slower
+        prepare_computing()
         seed = draw_seed() if self.random_seed is None else self.random_seed
         seed_everything(seed)
         with contextlib.ExitStack() as stack:

@@ -4,10 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
 from alf._config import load_config, pre_config
-from alf.device import get_default_device
+from alf.device import prepare_computing
 from alf.environments.alf_environment import AlfEnvironment
 from alf.trainers.checkpoint import restore_module
 from alf.trainers.fingerprint import check_answers, check_trace, make_environment
@@ -48,7 +46,6 @@ def _played(root_dir: Path, conf: Path) -> Iterator[tuple[Policy, AlfEnvironment
     pre_config({})
     load_config(conf)
     config = TrainerConfig(root_dir=str(root_dir), conf_file=str(conf))
-    if get_default_device().type == "cpu":
-        torch.set_num_threads(1)
+    prepare_computing()
     with make_environment() as env:
         yield Policy(config, env), env

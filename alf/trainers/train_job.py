@@ -25,7 +25,7 @@ from alf._config import (
     validate_pre_configs,
     write_alf_config,
 )
-from alf.device import get_default_device
+from alf.device import get_default_device, prepare_computing
 from alf.environments.creation import create_environment
 from alf.errors import RootDirError, SnapshotError
 from alf.trainers.checkpoint import Checkpoint, CheckpointFolder
@@ -154,9 +154,8 @@ class TrainJob:
     def _build(self, config: TrainerConfig, seed: int, newest: Checkpoint | None) -> Trainer:
         # Environments that cannot be put back where they were begin other episodes than at first.
         env_seed = seed if newest is None else (seed + 7919 * newest.iteration) % 2**31
-        if get_default_device().type == "cpu":
-            torch.set_num_threads(1)  # for small networks, more threads are slower
-        else:  # what one thread of a CPU computes is deterministic as it is
+        prepare_computing()
+        if get_default_device().type != "cpu":  # one thread of a CPU is deterministic as it is
             torch.use_deterministic_algorithms(self._deterministic)
         seed_everything(seed)
         env = self._open.enter_context(create_environment(seed=env_seed))
