@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         schedulers,
         summary,
         tensor_specs,
+        testing,
         trainers,
         transforms,
     )
@@ -76,6 +77,7 @@ __all__ = [
     "schedulers",
     "summary",
     "tensor_specs",
+    "testing",
     "trainers",
     "transforms",
 ]
@@ -101,6 +103,7 @@ _LAZY_MODULES = frozenset(
         "schedulers",
         "summary",
         "tensor_specs",
+        "testing",
         "trainers",
         "transforms",
     }

@@ -8,7 +8,8 @@
     ├── SnapshotError             a snapshot could not be taken, found, or proved to be what runs
     ├── EnvError                  an environment could not be made, or broke while stepping
     ├── TrainingError             training cannot go on
-    └── RenderError               data cannot be drawn or a recording cannot be written
+    ├── RenderError               data cannot be drawn or a recording cannot be written
+    └── ContractError             an algorithm or an environment breaks a promise (alf.testing)
 
 A message says what happened, where, what was given, and what to do. Commands print the message
 alone, without a traceback, and exit with the code of the class.
@@ -53,3 +54,7 @@ class TrainingError(AlfError):
 
 class RenderError(AlfError):
     """Data cannot be drawn, or a recording cannot be written."""
+
+
+class ContractError(AlfError, AssertionError):
+    """An algorithm or an environment does not do what its contract promises."""

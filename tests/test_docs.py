@@ -40,6 +40,7 @@ GIVEN_JOBS = {
     "docs/exact_env.md": ("job",),
     "docs/html_player.md": ("job",),
     "docs/play.md": ("job", "ac_render"),
+    "docs/security.md": ("job",),
     "docs/snapshot.md": ("job",),
     "docs/train.md": ("job",),
 }
