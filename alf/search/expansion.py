@@ -55,21 +55,24 @@ def expand(spec: SearchSpec) -> list[Run]:
     if spec.search == "grid":
         lists = [values for values in spec.parameters.values() if not isinstance(values, Range)]
         assert len(lists) == len(names)  # a grid has no ranges
+        short = abbreviations(names)
         for index, values in enumerate(itertools.product(*lists)):
             parameters = dict(zip(names, values, strict=True))
-            runs += repeated(index, parameters, spec.repeats)
+            runs += repeated(index, parameters, spec.repeats, short)
     return runs
 
 
-def repeated(index: int, parameters: Mapping[str, Override], repeats: int) -> list[Run]:
+def repeated(
+    index: int, parameters: Mapping[str, Override], repeats: int, short: Mapping[str, str]
+) -> list[Run]:
     """The jobs of one combination.
 
     Args:
         index: its number.
         parameters: name -> value.
         repeats: how many jobs.
+        short: name -> what stands for it in the name of the folder.
     """
-    short = abbreviations(list(parameters))
     return [
         Run(index, repeat, folder_name(index, repeat, parameters, short), parameters)
         for repeat in range(repeats)

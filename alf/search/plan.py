@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from alf.search.executor import Task
-from alf.search.expansion import Run, repeated
+from alf.search.expansion import Run, abbreviations, repeated
 from alf.search.journal import Journal
 from alf.search.proposals import Trial, propose
 from alf.search.record import Submission, plain_runs, write_submission
@@ -64,7 +64,7 @@ class Plan:
         )
         if parameters is None:
             return ()
-        runs = repeated(len(trials), parameters, search.repeats)
+        runs = repeated(len(trials), parameters, search.repeats, abbreviations(search.names))
         self.submission = replace(search, runs=[*search.runs, *plain_runs(runs)])
         write_submission(self._root_dir, self.submission)
         return runs

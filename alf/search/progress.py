@@ -78,7 +78,7 @@ class SearchProgress:
     def started(self, name: str, attempt: int) -> None:
         """A job was started, for the `attempt`-th time."""
         submission = self._plan.submission
-        run = next((run for run in submission.expanded() if run.name == name), None)
+        run = submission.run_named(name)
         self._paces[name] = Pace() if run is None else pace_of(submission, run)
         self._attempts[name] = attempt
         if self._live is None:

@@ -196,10 +196,12 @@ def _knock(address: str) -> None:
 
 
 def _unreachable(address: str, said: str) -> AlfError:
+    reason = said.strip().partition("\n")[0].rstrip(".")
     return AlfError(
-        f"the Ray cluster at '{address}' cannot be reached: "
-        f"{said.strip().partition(chr(10))[0].rstrip('.')}. Is `ray start --head` running there, "
-        "with this version of Ray and Python? Nothing is lost: the same command goes on."
+        f"the Ray cluster at '{address}' cannot be reached: {reason}. Is `ray start --head` "
+        "running there, with this version of Ray and Python? If it was started where "
+        "~/.ray/auth_token is, it asks for that token: set the variable RAY_AUTH_MODE=token. "
+        "Nothing is lost: the same command goes on."
     )
 
 

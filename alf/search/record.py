@@ -82,15 +82,11 @@ class Submission:
 
     def expanded(self) -> list[Run]:
         """The jobs."""
-        return [
-            Run(
-                index=run["index"],
-                repeat=run["repeat"],
-                name=run["name"],
-                parameters={n: parse_value(n, text) for n, text in run["parameters"].items()},
-            )
-            for run in self.runs
-        ]
+        return [_run_of(run) for run in self.runs]
+
+    def run_named(self, name: str) -> Run | None:
+        """The job of a name; `None` if there is none."""
+        return next((_run_of(run) for run in self.runs if run["name"] == name), None)
 
     def overrides_of(self, run: Run) -> dict[str, Override]:
         """All that is set from outside the conf in one job: the weakest first."""
@@ -109,6 +105,15 @@ class Submission:
         """The seed of a job; `None` for one that draws its own."""
         seeds = [value for name, value in self.overrides_of(run).items() if is_seed(name)]
         return seeds[-1].value if seeds else None
+
+
+def _run_of(run: Mapping[str, Any]) -> Run:
+    return Run(
+        index=run["index"],
+        repeat=run["repeat"],
+        name=run["name"],
+        parameters={name: parse_value(name, text) for name, text in run["parameters"].items()},
+    )
 
 
 def plain_runs(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from alf import snapshot
 from alf._config import Override, parse_overrides, read_recorded, write_alf_config
 from alf.errors import AlfError, ConfigError, RootDirError, UsageError
-from alf.search.expansion import Run, expand, is_seed, repeated
+from alf.search.expansion import Run, abbreviations, expand, is_seed, repeated
 from alf.search.proposals import check_optuna
 from alf.search.record import Submission, plain_runs, write_submission
 from alf.search.rehearsal import Finding, Rehearsal, Trial
@@ -256,7 +256,7 @@ def _samples(wanted: Submission) -> tuple[Run, Run]:
         space = read_space(wanted.space)
         for index in range(2):
             ends: Mapping[str, Override] = {name: ends_of(v)[index] for name, v in space.items()}
-            runs += repeated(index, ends, 1)
+            runs += repeated(index, ends, 1, abbreviations(wanted.names))
     return runs[0], runs[-1]
 
 

@@ -32,6 +32,7 @@ alf.config("TrainerConfig", num_iterations=sibling.ITERATIONS, num_checkpoints=2
 """
 SEARCH = {"parameters": {"ActorCriticLoss.gamma": [0.9, 0.99]}, "max_worker_num": 2}
 ITERATIONS = 600
+OPEN = {"RAY_AUTH_MODE": "disabled"}  # whatever token this user has
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def cluster():
         [str(word) for word in (*begin, *where, *ports, *options)],
         cwd=folder,
         # No machine of a cluster has our package, or our path.
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | OPEN,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -77,7 +78,7 @@ def start(folder, root_dir, *arguments):
     return subprocess.Popen(
         [*command, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, **OPEN, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

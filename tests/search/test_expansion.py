@@ -3,7 +3,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alf._config import literal
@@ -64,6 +64,7 @@ searches = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(search=searches)
 def test_count_and_names(search):
     """There is a job for each combination and repeat, in a folder with a name safe anywhere."""

@@ -3,7 +3,7 @@ import math
 from dataclasses import asdict, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alf._config import literal
@@ -61,6 +61,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(given_values=st.lists(values.map(literal), min_size=1, max_size=3))
 def test_values_come_back(given_values):
     """Searched values survive JSON with their types, `nan`, tuples and lone surrogates included."""

@@ -2,7 +2,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alf.errors import ConfigError
@@ -143,6 +143,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(data=json_values)
 def test_any_json_is_a_search_or_a_lesson(data):
     """No JSON makes anything but a search or a lesson."""
