@@ -177,7 +177,11 @@ class GymLane(Lane):
 
     def render(self) -> npt.NDArray[np.uint8]:
         """See `Lane`."""
-        return as_picture(self.env.render(), self.name, self.env.render_mode)
+        try:
+            frame = self.env.render()
+        except Exception as error:
+            raise EnvError(_cannot_draw(self.name, error)) from error
+        return as_picture(frame, self.name, self.env.render_mode)
 
     @property
     def render_fps(self) -> float:
@@ -283,6 +287,17 @@ def as_picture(frame: Any, name: str, render_mode: str | None) -> npt.NDArray[np
             "render_mode='rgb_array'"
         )
     return frame.astype(np.uint8, copy=False)
+
+
+def _cannot_draw(name: str, error: Exception) -> str:
+    message = f"{name} cannot draw: {type(error).__name__}: {error}"
+    if type(error).__module__.partition(".")[0] in ("mujoco", "glfw", "OpenGL"):
+        return message + (
+            ". MuJoCo draws with OpenGL: without a display it needs EGL (on Debian: apt install "
+            "libegl1 libgl1-mesa-dri), or MUJOCO_GL=osmesa (libosmesa6); or play with --norender "
+            "and without --record_file"
+        )
+    return message
 
 
 def _info_spec(value: Any) -> TensorSpec | None:

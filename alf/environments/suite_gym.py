@@ -3,6 +3,8 @@
 import copy
 import difflib
 import importlib
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -291,6 +293,8 @@ def make_gym(
     spec.disable_env_checker = True  # than a step of a small environment
     if render_mode is not None:
         kwargs = {**kwargs, "render_mode": render_mode}
+        if render_mode != "human" and "mujoco" in str(spec.entry_point):
+            _draw_without_display()
     try:
         return gymnasium.make(spec, max_episode_steps=limit, **kwargs)
     except DependencyNotInstalled as error:
@@ -303,6 +307,12 @@ def make_gym(
         raise
     except Exception as error:
         raise EnvError(f"{spec.id} broke while it was made: {error}") from error
+
+
+def _draw_without_display() -> None:
+    """Let MuJoCo draw where there is no screen; what MUJOCO_GL says already holds."""
+    if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
+        os.environ.setdefault("MUJOCO_GL", "egl")
 
 
 def _install_hint(spec: EnvSpec) -> str:

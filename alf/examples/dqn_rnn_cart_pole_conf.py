@@ -3,7 +3,6 @@
 from functools import partial
 
 import alf
-from alf.algorithms.data_transformer import ObservationNormalizer
 from alf.algorithms.dqn_algorithm import DqnAlgorithm
 from alf.environments.gym_wrappers import KeepElements
 from alf.networks import QRNNNetwork
@@ -35,12 +34,10 @@ alf.config(
     burn_in=4,
 )
 
-# An angle of the pole differs from the next by a hundredth of a radian: scaled, it is noticed.
 # 48 sequences of 16 rows, of which 11 are learned from.
 alf.config(
     "TrainerConfig",
     algorithm_ctor=DqnAlgorithm,
-    data_transformer_ctor=ObservationNormalizer,
     whole_replay_buffer_training=False,
     clear_replay_buffer=False,
     initial_collect_steps=1000,
