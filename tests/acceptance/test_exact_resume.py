@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,56 @@ alf.config("ActorDistributionRNNNetwork", lstm_hidden_size=5)
 alf.config("TrainerConfig", data_transformer_ctor=[ObservationNormalizer, FrameStacker])
 alf.config("TrainerConfig", evaluate=True, eval_interval=7, num_eval_episodes=2)
 """
+# Networks that remember, in sequences, over episodes that end within them.
+REMEMBERING = """
+from alf.networks import (
+    ActorDistributionRNNNetwork, CriticRNNNetwork, QRNNNetwork, ValueRNNNetwork
+)
+alf.config("suite_gym.load", max_episode_steps=7)
+for name in ("ActorDistributionRNNNetwork", "ValueRNNNetwork", "QRNNNetwork", "CriticRNNNetwork"):
+    alf.config(name, lstm_hidden_size=5)
+alf.config("TrainerConfig", mini_batch_length=5)
+"""
+PPO_MEMORY = f"""{PPO}{REMEMBERING}
+alf.config(
+    "ActorCriticAlgorithm",
+    actor_network_ctor=ActorDistributionRNNNetwork,
+    value_network_ctor=ValueRNNNetwork,
+)
+alf.config("TrainerConfig", mini_batch_size=2)
+"""
+DQN_MEMORY = f"""{DQN}{REMEMBERING}
+alf.config("DqnAlgorithm", q_network_cls=QRNNNetwork, burn_in=2)
+"""
+SAC_MEMORY = f"""{SAC}{REMEMBERING}
+alf.config(
+    "SacAlgorithm",
+    actor_network_cls=ActorDistributionRNNNetwork,
+    critic_network_cls=CriticRNNNetwork,
+    burn_in=2,
+)
+"""
+GAMES = """
+from alf.algorithms.data_transformer import FrameStacker, RewardClipping
+from alf.environments import suite_atari
+alf.config(
+    "create_environment",
+    env_name="ALE/Breakout-v5",
+    env_load_fn=partial(suite_atari.load, terminal_on_life_loss=True, screen_size=24),
+    num_parallel_environments=2,
+    nonparallel=True,
+)
+alf.config("QNetwork", conv_layer_params=((4, 8, 8),))
+alf.config("TrainerConfig", data_transformer_ctor=[FrameStacker, RewardClipping])
+"""
+CHEETAH = """
+alf.config(
+    "create_environment",
+    env_name="HalfCheetah-v5",
+    num_parallel_environments=2,
+    nonparallel=True,
+)
+"""
 GOALS = """
 from alf.algorithms.data_transformer import HindsightExperienceTransformer, RewardNormalizer
 from alf.environments.bit_flipping import bits_discount, bits_reward
@@ -172,7 +223,14 @@ CONFS = {
     "quantiles in a trust region": PENDULUM + QUANTILES,
     "iql from recorded episodes, with statistics and stacked frames": PENDULUM + IQL,
     "bc from recorded episodes": PENDULUM + BC,
+    "ppo with memory": CART_POLE + PPO_MEMORY,
+    "dqn with memory": CART_POLE + DQN_MEMORY,
+    "sac with memory": PENDULUM + SAC_MEMORY,
 }
+if find_spec("ale_py") is not None:
+    CONFS["dqn on a game"] = GAMES + DQN
+if find_spec("mujoco") is not None:
+    CONFS["ppo on a cheetah"] = CHEETAH + PPO
 WATCHED = {
     "a2c": ["entropy", "grad_norm", "td_loss", "ActorCriticLoss/explained_variance"],
     "ppo": [
