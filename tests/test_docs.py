@@ -31,6 +31,7 @@ TAGS = ("bash", "python", "json", "text")
 NOT_RUN = {
     ("README.md", "they install the package and run this very test"),
     ("docs/quickstart.md", "it installs the package"),
+    ("docs/environments.md", "Atari need not be installed"),
     ("docs/rendering.md", "it takes half a minute"),
     ("docs/benchmarks.md", "each takes minutes, and needs the peers"),
 }

@@ -172,6 +172,7 @@ alf.config(
     nonparallel=True,
 )
 alf.config("QNetwork", conv_layer_params=((4, 8, 8),))
+alf.config("TrainerConfig", fingerprint_steps=0)
 alf.config("TrainerConfig", data_transformer_ctor=[FrameStacker, RewardClipping])
 """
 CHEETAH = """
