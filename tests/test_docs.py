@@ -32,6 +32,7 @@ NOT_RUN = {
     ("README.md", "they install the package and run this very test"),
     ("docs/quickstart.md", "it installs the package"),
     ("docs/environments.md", "Atari need not be installed"),
+    ("docs/environments.md", "EnvPool need not be installed"),
     ("docs/rendering.md", "it takes half a minute"),
     ("docs/benchmarks.md", "each takes minutes, and needs the peers"),
 }

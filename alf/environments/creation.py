@@ -57,7 +57,8 @@ def create_environment(
     Args:
         env_name: what to make, given to `env_load_fn`.
         env_load_fn: `(env_name, env_id=...)` -> one `AlfEnvironment` of batch size 1 or one
-            `gymnasium.Env`. `env_id` and `render_mode` are passed if it takes them.
+            `gymnasium.Env`. `env_id` and `render_mode` are passed if it takes them. One with a true
+            attribute `makes_batches` makes all of them: `(env_name, batch_size=, seed=)`.
         eval_env_load_fn: the same, for evaluation; default `env_load_fn`.
         for_evaluation: use `eval_env_load_fn`.
         num_parallel_environments: the batch size `B`.
@@ -81,13 +82,28 @@ def create_environment(
             f"{num_parallel_environments}"
         )
     load = eval_env_load_fn if for_evaluation and eval_env_load_fn else env_load_fn
+    if _makes_batches(load):
+        env = load(env_name, batch_size=num_parallel_environments, seed=seed)
+        return _wrapped(env, batched_wrappers)
     ctors = [
         partial(_load_one, load, env_name, i, render_mode if i == 0 else None)
         for i in range(num_parallel_environments)
     ]
     parallel = partial(parallel_environment_ctor, torch_num_threads=torch_num_threads_per_env)
-    env = _make_batch(ctors, nonparallel, parallel, seed)
-    for wrapper in batched_wrappers:
+    return _wrapped(_make_batch(ctors, nonparallel, parallel, seed), batched_wrappers)
+
+
+def _makes_batches(load: Callable[..., Any]) -> bool:
+    """Whether it says, by its attribute `makes_batches`, that it makes all in one piece."""
+    while isinstance(load, partial):
+        load = load.func
+    return getattr(load, "makes_batches", False)
+
+
+def _wrapped(
+    env: AlfEnvironment, wrappers: Sequence[Callable[[AlfEnvironment], AlfEnvironment]]
+) -> AlfEnvironment:
+    for wrapper in wrappers:
         env = wrapper(env)
     return env
 
