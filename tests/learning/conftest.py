@@ -121,10 +121,32 @@ class Salary(gymnasium.Env[Any, Any]):
         return np.ones(1, np.float32)
 
 
+class Recall(gymnasium.Env[Any, Any]):
+    """Do for 4 steps what the first one showed: the best return is 4, without a memory 2.5."""
+
+    observation_space = spaces.Box(-1, 1, (2,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self):
+        self._shown = 0
+        self._t = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self._shown, self._t = int(self.np_random.integers(2)), 0
+        return np.eye(2, dtype=np.float32)[self._shown], {}
+
+    def step(self, action: Any) -> Any:
+        self._t += 1
+        reward = float(action == self._shown)
+        return np.zeros(2, np.float32), reward, self._t == 4, False, {}
+
+
 WORLDS: dict[str, Callable[[], gymnasium.Env[Any, Any]]] = {
     "discrete identity": lambda: Identity(discrete=True),
     "continuous identity": lambda: Identity(discrete=False),
     "aim": Aim,
+    "recall": Recall,
     "salary to the end": lambda: Salary(ends=True),
     "salary to the limit": lambda: Salary(ends=False),
 }
