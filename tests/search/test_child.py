@@ -2,10 +2,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+
+from alf import snapshot
+from alf.search import child
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,6 +58,21 @@ def test_a_job_does_not_outlive_a_killed_search(tmp_path, tie):
         parent.wait()
 
     wait_for(tmp_path / "ended")
+
+
+def test_a_job_waits_for_one_that_still_saves(tmp_path):
+    """While another job holds the folder, a job waits; after its patience training goes ahead."""
+    arguments = ["--root_dir", str(tmp_path), "--store_snapshot"]
+    thread = threading.Thread(target=child.wait_for_folder, args=(arguments,))
+    with snapshot.hold_root_dir(tmp_path):
+        child.wait_for_folder(arguments, patience_seconds=0.1)
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+
+    thread.join(30)
+
+    assert not thread.is_alive()
 
 
 def wait_for(path):
