@@ -25,5 +25,6 @@ def _restore_ambient_state():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+    torch.set_flush_denormal(False)  # a job that ran in this process has set it
     with isolated_config(), summary.isolated(), schedulers.isolated(), device(None):
         yield

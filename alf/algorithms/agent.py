@@ -164,6 +164,11 @@ class Agent(Algorithm):
         """As the RL algorithm says."""
         return self._rl_algorithm.has_batched_train_step
 
+    @property
+    def loss_variant(self) -> Any:
+        """As the RL algorithm says."""
+        return self._rl_algorithm.loss_variant
+
     def optimizers(self) -> dict[str, tuple[Any, list[nn.Parameter]]]:
         """Those of its parts, and the agent's own for the parameters that are left."""
         optimizers = self._rl_algorithm.optimizers()

@@ -139,6 +139,15 @@ class Algorithm(nn.Module):
                 return False
         raise AssertionError("Algorithm defines both")
 
+    @property
+    def loss_variant(self) -> Any:
+        """What the loss depends on besides tensors, e.g. whether an actor's turn has come.
+
+        Hashable. A compiled loss (`TrainerConfig.compile`) has what Python decides built in, so
+        there is a program for each value.
+        """
+        return ()
+
     def initial_state(self, batch_size: int) -> Any:
         """The state before the first step of an episode: zeros `[batch_size, ...]`."""
         device = next(self.parameters(), torch.zeros(())).device

@@ -188,6 +188,11 @@ class DdpgAlgorithm(Algorithm):
         """Yes: it is the noise of the rollout."""
         return True
 
+    @property
+    def loss_variant(self) -> bool:
+        """Whether the actor is trained by this update."""
+        return self._moves_actor()
+
     def optimizers(self) -> dict[str, tuple[Any, list[nn.Parameter]]]:
         """One each for the actor and the critics, as far as they are given."""
         modules = {"actor": self._actor_network, "critic": self._critics}

@@ -117,6 +117,11 @@ class TracAlgorithm(Algorithm):
         """As the actor-critic algorithm says."""
         return self._ac_algorithm.state_is_for_acting
 
+    @property
+    def loss_variant(self) -> Any:
+        """As the actor-critic algorithm says."""
+        return self._ac_algorithm.loss_variant
+
     def optimizers(self) -> dict[str, tuple[Any, list[nn.Parameter]]]:
         """One for all parameters, or those of the actor-critic algorithm."""
         if self._optimizer is not None:

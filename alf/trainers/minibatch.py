@@ -11,15 +11,17 @@ from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import TimeStep
 from alf.distributions import flatten_params, unflatten_params
 from alf.errors import ConfigError
+from alf.trainers.compiled import Computed
 from alf.trainers.learner import Learner
 from alf.trainers.trainer_config import TrainerConfig
-from alf.trainers.update import valid_steps
+from alf.trainers.update import total_loss, valid_steps
 
 
 class MinibatchLearner(Learner):
     """Collects unrolls and trains on each for several epochs of shuffled minibatches.
 
     Steps whose action does not count are left out, so minibatches differ in size by at most one.
+    Compiled, they have one size, and some steps, drawn anew in each epoch, stand in for those.
     See `Learner` for the arguments.
 
     Raises:
@@ -54,10 +56,13 @@ class MinibatchLearner(Learner):
         valid = valid_steps(inputs.step_type).flatten().nonzero()[:, 0]
         leaves, structure = flatten_params((inputs, rollout_info))
         flat = [leaf.flatten(0, 1) for leaf in leaves]
-        count = max(1, round(len(valid) / (self._config.mini_batch_size or len(valid))))
+        num_steps = inputs.step_type[:-1].numel() if self._config.compile else len(valid)
+        count = max(1, round(num_steps / (self._config.mini_batch_size or num_steps)))
         epochs = self._config.num_updates_per_train_iter
         for epoch in range(epochs):
             order = valid[torch.randperm(len(valid), device=valid.device)]
+            if self._config.compile:
+                order = order[torch.arange(-(-num_steps // count) * count) % len(order)]
             shuffled = [leaf.index_select(0, order).unsqueeze(0) for leaf in flat]
             for i, batch in enumerate(_slices(shuffled, count)):
                 batch_inputs, batch_info = unflatten_params(structure, batch)
@@ -74,13 +79,17 @@ class MinibatchLearner(Learner):
         """Train on one minibatch `[1, N, ...]`; returns whether the algorithm has had enough."""
         # One summary an iteration: that of its last minibatch, wherever the epochs end.
         with nullcontext() if is_last else summary.record_if(False):
-            loss_info, info = self._algorithm.batch_loss(inputs, rollout_info)
-        stop = self._algorithm.should_stop_epochs(info)
+            computed = self._updater.compute(self._loss, inputs, rollout_info)
+        stop = self._algorithm.should_stop_epochs(computed.info)
         if stop and not is_last and summary.should_record_summaries():
-            loss_info, info = self._algorithm.batch_loss(inputs, rollout_info)
+            computed = self._updater.compute(self._loss, inputs, rollout_info)
         with nullcontext() if is_last or stop else summary.record_if(False):
-            self._updater.apply(loss_info, None, inputs, info)
+            self._updater.apply(computed, inputs)
         return stop
+
+    def _loss(self, inputs: TimeStep, rollout_info: Any) -> Computed:
+        loss_info, info = self._algorithm.batch_loss(inputs, rollout_info)
+        return Computed(total_loss(loss_info, None), loss_info, None, info)
 
 
 def _slices(leaves: list[torch.Tensor], count: int) -> Iterator[list[torch.Tensor]]:

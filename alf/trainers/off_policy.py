@@ -14,9 +14,10 @@ from alf.device import get_default_device
 from alf.errors import ConfigError
 from alf.replay import PrioritizedReplayBuffer, ReplayBuffer, SampledBatch
 from alf.schedulers import as_scheduler
+from alf.trainers.compiled import Computed
 from alf.trainers.learner import Learner
 from alf.trainers.trainer_config import TrainerConfig
-from alf.trainers.update import valid_steps
+from alf.trainers.update import total_loss, valid_steps
 from alf.transforms import DataTransformer
 
 
@@ -112,15 +113,10 @@ class ReplayLearner(Learner):
         inputs, rollout_info = batch.experience
         if self._transformer is not None:
             inputs = self._transformer.transform_sample(inputs, batch)
-        loss_info, info = self._algorithm.batch_loss(inputs, rollout_info)
+        computed = self._updater.compute(self._loss, inputs, rollout_info, batch.weights)
+        self._updater.apply(computed, inputs)
         if isinstance(self.replay, PrioritizedReplayBuffer):
-            loss_info = loss_info._replace(loss=loss_info.loss * batch.weights)
-        valid = valid_steps(inputs.step_type)
-        if loss_info.loss.shape != valid.shape:
-            valid = valid[0]
-        self._updater.apply(loss_info, valid, inputs, info)
-        if isinstance(self.replay, PrioritizedReplayBuffer):
-            priority = loss_info.priority
+            priority = computed.loss_info.priority
             if isinstance(priority, tuple):
                 raise ConfigError(
                     f"TrainerConfig.priority_replay is on, and {type(self._algorithm).__name__} "
@@ -128,6 +124,16 @@ class ReplayLearner(Learner):
                     f"priority_replay off"
                 )
             self.replay.update_priorities(batch.env_ids, batch.positions, priority.detach())
+
+    def _loss(self, inputs: TimeStep, rollout_info: Any, weights: Any) -> Computed:
+        """The loss of a sample `[T, B, ...]`, whose sequences count as `weights` `[B]` say."""
+        loss_info, info = self._algorithm.batch_loss(inputs, rollout_info)
+        if not isinstance(weights, tuple):
+            loss_info = loss_info._replace(loss=loss_info.loss * weights)
+        valid = valid_steps(inputs.step_type)
+        if loss_info.loss.shape != valid.shape:
+            valid = valid[0]
+        return Computed(total_loss(loss_info, valid), loss_info, valid, info)
 
     def _sample(self) -> Any:
         if isinstance(self.replay, PrioritizedReplayBuffer):

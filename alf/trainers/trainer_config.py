@@ -115,6 +115,9 @@ class TrainerConfig:
         offline_buffer_length: of each entry of `offline_buffer_dir` at most so many time steps,
             the last ones; `None` for all.
 
+        compile: compute losses and their gradients by a program that torch's compiler makes. That
+            takes some ten seconds at the start and a C++ compiler, and pays for long jobs.
+
         num_checkpoints: how many checkpoints to write, evenly spaced, and to keep: beyond that the
             oldest goes, never the newest or the best. The last iteration always writes one; 0
             writes only that.
@@ -168,6 +171,8 @@ class TrainerConfig:
 
     offline_buffer_dir: Source | Sequence[Source] | None = None
     offline_buffer_length: int | None = None
+
+    compile: bool = False
 
     num_checkpoints: int = 10
     fingerprint_steps: int = 64

@@ -11,6 +11,7 @@ from alf.data_structures import LossInfo, StepType, TimeStep
 from alf.distributions import compute_entropy, to_params
 from alf.errors import ConfigError, TrainingError
 from alf.nest import map_structure_with_path
+from alf.trainers.compiled import CompiledLoss, Computed, LossOf
 from alf.trainers.trainer_config import TrainerConfig
 
 
@@ -36,33 +37,51 @@ class Updater:
         self._algorithm = algorithm
         self._config = config
         self._optimizers = {name: spec.build(params) for name, (spec, params) in named.items()}
+        self._params = [p for optimizer in self._optimizers.values() for p in optimizer.params]
+        self._compiled = CompiledLoss(algorithm, self._params) if config.compile else None
 
-    def apply(
-        self, loss_info: LossInfo, valid: torch.Tensor | None, inputs: TimeStep, info: Any
-    ) -> None:
+    def compute(self, loss_of: LossOf, *batch: Any) -> Computed:
+        """The loss of a batch, by a compiled program if that is wanted.
+
+        Where a summary is due, what it tells is computed by the loss, so that runs as it is
+        written.
+
+        Args:
+            loss_of: the same function at each call.
+            batch: nests of tensors that it is called with.
+
+        Raises:
+            ConfigError: it cannot be compiled.
+        """
+        if self._compiled is None or summary.should_record_summaries():
+            return loss_of(*batch)
+        return self._compiled(loss_of, *batch)
+
+    def apply(self, computed: Computed, inputs: TimeStep) -> None:
         """Make one step with every optimizer.
 
         Args:
-            loss_info: what the algorithm gave for this batch.
-            valid: bool, of the shape of `loss_info.loss`: what counts; `None` counts all.
+            computed: the loss of a batch.
             inputs: the time steps of the batch, for the algorithm's hooks.
-            info: what the loss was computed from, likewise.
 
         Raises:
             TrainingError: the loss is not finite; the parameters are as they were.
         """
-        loss = total_loss(loss_info, valid)
-        if not torch.isfinite(loss):
-            raise TrainingError(self._describe_broken(loss_info, inputs, info))
-        self._algorithm.before_update(inputs, info)
-        for optimizer in self._optimizers.values():
-            optimizer.zero_grad()
-        loss.backward()
+        if not torch.isfinite(computed.loss):
+            raise TrainingError(self._describe_broken(computed, inputs))
+        self._algorithm.before_update(inputs, computed.info)
+        if computed.gradients:
+            for parameter, gradient in zip(self._params, computed.gradients, strict=True):
+                parameter.grad = gradient
+        else:
+            for optimizer in self._optimizers.values():
+                optimizer.zero_grad()
+            computed.loss.backward()
         norms = {name: optimizer.step() for name, optimizer in self._optimizers.items()}
         with torch.no_grad():
-            self._algorithm.after_update(inputs, info)
+            self._algorithm.after_update(inputs, computed.info)
             if summary.should_record_summaries():
-                self._summarize(loss, loss_info, valid, norms, info)
+                self._summarize(computed, norms)
 
     def state_dict(self) -> dict[str, Any]:
         """The states of the optimizers, by name."""
@@ -73,14 +92,8 @@ class Updater:
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict(state[name])
 
-    def _summarize(
-        self,
-        loss: torch.Tensor,
-        loss_info: LossInfo,
-        valid: torch.Tensor | None,
-        norms: dict[str, torch.Tensor | None],
-        info: Any,
-    ) -> None:
+    def _summarize(self, computed: Computed, norms: dict[str, torch.Tensor | None]) -> None:
+        loss, loss_info, valid, info, _ = computed
         with summary.scope("train"):
             summary.scalar("loss", loss)
             map_structure_with_path(
@@ -109,7 +122,7 @@ class Updater:
             if parameter.grad is not None:
                 summary.histogram(f"gradients/{name}", parameter.grad)
 
-    def _describe_broken(self, loss_info: LossInfo, inputs: TimeStep, info: Any) -> str:
+    def _describe_broken(self, computed: Computed, inputs: TimeStep) -> str:
         broken: list[str] = []
 
         def note(path: str, term: torch.Tensor) -> None:
@@ -117,9 +130,10 @@ class Updater:
                 count = int((~torch.isfinite(term)).sum())
                 broken.append(f"{path} ({count} of {term.numel()} values)")
 
-        map_structure_with_path(note, loss_info)
+        map_structure_with_path(note, computed.loss_info)
         path = Path(self._config.root_dir) / "train" / "broken_batch.pt"
-        _save_batch(path, {"inputs": inputs, "info": info, "loss": loss_info})
+        batch = {"inputs": inputs, "info": computed.info, "loss": computed.loss_info}
+        _save_batch(path, batch)
         return (
             f"the loss is not finite any more at iteration {summary.get_global_counter()}; "
             f"not finite: {', '.join(broken) or 'only their sum'}. The parameters are as they were "

@@ -1,5 +1,7 @@
 """Epochs of minibatches: every step that counts is used once an epoch."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -13,6 +15,9 @@ from alf.trainers.learners import make_learner
 from alf.trainers.minibatch import MinibatchLearner
 from alf.trainers.trainer_config import TrainerConfig
 
+needs_compiler = pytest.mark.skipif(
+    not (shutil.which("g++") or shutil.which("clang++")), reason="there is no C++ compiler"
+)
 MID, LAST = StepType.MID, StepType.LAST
 
 
@@ -93,6 +98,33 @@ def test_steps_at_the_end_of_an_episode_are_left_out():
     (batch,) = learn(Recorder(), ends={3, 6}, num_updates_per_train_iter=1)
 
     assert [0, 1, 2, 4, 5, 7, 8, 9] == sorted(batch)
+
+
+class Compiled(Recorder):
+    """Looks at its minibatches from outside of the loss, which is a program."""
+
+    def train_step(self, inputs, state, rollout_info):
+        return AlgStep(info=inputs.reward)
+
+    def calc_loss(self, info):
+        return LossInfo(loss=self.weight * info)
+
+    def should_stop_epochs(self, info):
+        self.batches.append([int(x) for x in info.flatten()])
+        return False
+
+
+@needs_compiler
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch warns of itself
+def test_compiled_minibatches_have_one_size():
+    """What was left out is made up for by steps of the same unroll, others in each epoch."""
+    batches = learn(
+        Compiled(), ends={3, 6}, num_updates_per_train_iter=2, mini_batch_size=5, compile=True
+    )
+
+    assert [5] * 4 == [len(batch) for batch in batches]
+    for epoch in (batches[0] + batches[1], batches[2] + batches[3]):
+        assert {0, 1, 2, 4, 5, 7, 8, 9} == set(epoch)
 
 
 def test_algorithm_can_end_the_epochs():

@@ -9,8 +9,9 @@ from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import LossInfo, TimeStep
 from alf.optimizers import SGD
 from alf.tensor_specs import TensorSpec
+from alf.trainers.compiled import Computed
 from alf.trainers.trainer_config import TrainerConfig
-from alf.trainers.update import Updater
+from alf.trainers.update import Updater, total_loss
 
 
 class Slope(Algorithm):
@@ -32,7 +33,8 @@ def test_gradient_norm_is_watched(clipping, a_and_b, tmp_path):
     updater = Updater(algorithm, TrainerConfig(root_dir=str(tmp_path), algorithm_ctor=Slope))
 
     with summary.collect_scalars() as scalars:
-        updater.apply(algorithm.loss(), None, TimeStep(), ())
+        loss_info = algorithm.loss()
+        updater.apply(Computed(total_loss(loss_info, None), loss_info, None, ()), TimeStep())
 
     assert pytest.approx(5.0) == scalars["train/grad_norm"]
     assert pytest.approx(a_and_b) == (algorithm.a.item(), algorithm.b.item())

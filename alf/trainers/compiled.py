@@ -1,0 +1,172 @@
+"""The loss of a batch and its gradients as one compiled program.
+
+A loss is followed once, operation by operation, through the forward pass and the backward pass, and
+what was seen becomes machine code. So it takes no part of Python, whatever the algorithm is written
+in, and what is written in Python between two operations is decided once and for all: shapes, and
+what `Algorithm.loss_variant` tells. The optimizer's step is one kernel for all parameters as it is.
+
+See https://docs.pytorch.org/docs/stable/torch.compiler.html
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from absl import logging
+from torch.nn.utils import stateless
+
+from alf import summary
+from alf.algorithms.algorithm import Algorithm
+from alf.distributions import flatten_params, unflatten_params
+from alf.errors import ConfigError
+
+_MOST_PROGRAMS = 8
+"""Each takes seconds to compile; a job that asks for more would compile all the time."""
+
+
+class Computed(NamedTuple):
+    """The loss of a batch.
+
+    Attributes:
+        loss: the number that is minimised, a scalar tensor.
+        loss_info: what the algorithm gave, a `LossInfo`.
+        valid: bool, of the shape of `loss_info.loss`: what counts; `None` counts all.
+        info: what the loss was computed from.
+        gradients: of each parameter that an optimizer moves, in order, `None` where the loss does
+            not depend on it; `()` where the backward pass through `loss` is still to come.
+    """
+
+    loss: torch.Tensor
+    loss_info: Any
+    valid: torch.Tensor | None
+    info: Any
+    gradients: tuple[torch.Tensor | None, ...] = ()
+
+
+LossOf = Callable[..., Computed]
+"""The loss of a batch, whose nests of tensors it is called with."""
+
+
+class _Program(NamedTuple):
+    """A compiled loss.
+
+    Attributes:
+        run: gives for all tensors of the module and of the batch the `outputs`.
+        structure: of the `Computed` without gradients.
+        constants: leaves of it that are no tensors, `None` elsewhere.
+        has_gradient: whether there is one, for each parameter.
+    """
+
+    run: Callable[..., Any]
+    structure: Any
+    constants: list[Any]
+    is_tensor: list[bool]
+    has_gradient: list[bool]
+
+    def __call__(self, tensors: list[torch.Tensor]) -> Computed:
+        with torch.no_grad():
+            outputs = iter(self.run(*tensors))
+        pairs = zip(self.constants, self.is_tensor, strict=True)
+        leaves = [next(outputs) if is_tensor else constant for constant, is_tensor in pairs]
+        gradients = tuple(next(outputs) if has else None for has in self.has_gradient)
+        return unflatten_params(self.structure, leaves)._replace(gradients=gradients)
+
+
+class CompiledLoss:
+    """Computes the losses of one algorithm by programs, each compiled when it is first needed.
+
+    Args:
+        algorithm: whose parameters and buffers the losses are computed with.
+        trained: the parameters to give gradients of.
+    """
+
+    def __init__(self, algorithm: Algorithm, trained: list[torch.nn.Parameter]):
+        self._algorithm = algorithm
+        named = {**dict(algorithm.named_parameters()), **dict(algorithm.named_buffers())}
+        self._names = list(named)
+        self._tensors: list[torch.Tensor] = list(named.values())
+        places = {id(tensor): i for i, tensor in enumerate(self._tensors)}
+        self._trained = [places[id(parameter)] for parameter in trained]
+        self._programs: dict[Any, _Program] = {}
+
+    def __call__(self, loss_of: LossOf, *batch: Any) -> Computed:
+        """What `loss_of(*batch)` gives, up to rounding, and the gradients.
+
+        Args:
+            loss_of: the same function at each call.
+            batch: nests of tensors.
+
+        Raises:
+            ConfigError: it cannot be compiled.
+        """
+        leaves, structure = flatten_params(batch)
+        kinds = tuple((leaf.shape, leaf.stride(), leaf.dtype) for leaf in leaves)
+        key = (self._algorithm.loss_variant, structure, kinds)
+        program = self._programs.get(key)
+        if program is None:
+            program = self._programs[key] = self._compile(loss_of, structure, leaves)
+        return program([*self._tensors, *leaves])
+
+    def _compile(self, loss_of: LossOf, structure: Any, leaves: list[torch.Tensor]) -> _Program:
+        name = type(self._algorithm).__name__
+        if len(self._programs) == _MOST_PROGRAMS:
+            raise ConfigError(
+                f"TrainerConfig.compile is on, and the batches of {name} have more than "
+                f"{_MOST_PROGRAMS} different shapes; each would be compiled anew: turn it off"
+            )
+        start = time.perf_counter()
+        states = torch.get_rng_state()
+        try:
+            program = self._traced(loss_of, structure, leaves)
+        except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise ConfigError(
+                f"TrainerConfig.compile is on, and the update of {name} cannot be compiled: "
+                f"{reason}\nIt needs a C++ compiler (g++ or clang++), and a loss that decides "
+                f"nothing by the values of tensors (no `if x > 0`, no `.item()`). Install the "
+                f"compiler, change the loss, or turn compile off"
+            ) from error
+        torch.set_rng_state(states)
+        logging.info("Compiled the update of %s in %.1f s.", name, time.perf_counter() - start)
+        return program
+
+    def _traced(self, loss_of: LossOf, structure: Any, leaves: list[torch.Tensor]) -> _Program:
+        # Loaded here, since that takes a second, and most jobs do without.
+        from torch._inductor import compile as compile_graph
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        found: list[Any] = []
+        count = len(self._tensors)
+
+        def flat(*tensors: torch.Tensor) -> list[torch.Tensor]:
+            of_module = dict(zip(self._names, tensors[:count], strict=True))
+            with _in_place_of(self._algorithm, of_module):
+                computed = loss_of(*unflatten_params(structure, tensors[count:]))
+            trained = [tensors[i] for i in self._trained]
+            gradients = torch.autograd.grad(computed.loss, trained, allow_unused=True)
+            results, given = flatten_params(computed)
+            is_tensor = [isinstance(x, torch.Tensor) for x in results]
+            constants = [None if isinstance(x, torch.Tensor) else x for x in results]
+            found[:] = [given, constants, is_tensor, [x is not None for x in gradients]]
+            tensors_alone = [x.detach() for x in results if isinstance(x, torch.Tensor)]
+            return [*tensors_alone, *(x for x in gradients if x is not None)]
+
+        inputs: list[Any] = [*self._tensors, *leaves]
+        with summary.record_if(False), torch.enable_grad():
+            graph = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
+        # Random numbers come from torch's own generator, as they do without the compiler.
+        options: dict[str, Any] = {
+            "fallback_random": True,
+            "cpp.threads": torch.get_num_threads(),
+        }
+        with torch.no_grad():
+            run: Any = compile_graph(graph, inputs, options=options)
+        return _Program(run, *found)
+
+
+def _in_place_of(module: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> Any:
+    """Have a module compute with other tensors, by name, for a block."""
+    return stateless._reparametrize_module(  # pyright: ignore[reportPrivateUsage]
+        module, tensors, tie_weights=True
+    )

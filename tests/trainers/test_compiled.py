@@ -1,0 +1,97 @@
+"""Losses as compiled programs."""
+
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from alf.algorithms.algorithm import Algorithm
+from alf.data_structures import LossInfo
+from alf.distributions import DiagNormal
+from alf.errors import ConfigError
+from alf.tensor_specs import TensorSpec
+from alf.trainers.compiled import CompiledLoss, Computed
+
+needs_compiler = pytest.mark.skipif(
+    not (shutil.which("g++") or shutil.which("clang++")), reason="there is no C++ compiler"
+)
+
+
+class Counted(Algorithm):
+    """Has what losses have: parameters, one of them unused, a buffer, noise, and a turn."""
+
+    def __init__(self):
+        super().__init__(TensorSpec((3,)), TensorSpec(()))
+        self.layer = nn.Linear(3, 2)
+        self.unused = nn.Parameter(torch.zeros(2))
+        self.seen: torch.Tensor
+        self.register_buffer("seen", torch.zeros(()))
+        self.turn = 1
+
+    @property
+    def loss_variant(self) -> int:
+        return self.turn
+
+    def loss(self, x: torch.Tensor, scale: dict[str, torch.Tensor]) -> Computed:
+        """The batch loss."""
+        with torch.no_grad():
+            self.seen += x.shape[0]
+        y = self.layer(x + 0.1 * torch.randn_like(x)).tanh() * scale["by"] * self.turn
+        policy = DiagNormal(y, torch.ones_like(y))
+        loss = -policy.log_prob(torch.zeros_like(y))
+        return Computed(loss.mean(), LossInfo(loss=loss), None, policy)
+
+
+def gradients_of(algorithm: Counted, computed: Computed) -> list[torch.Tensor | None]:
+    """Those of the eager loss, by hand."""
+    return list(torch.autograd.grad(computed.loss, list(algorithm.parameters()), allow_unused=True))
+
+
+@needs_compiler
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch warns of itself
+def test_program_computes_what_the_loss_says():
+    """Loss, information, gradients, changes of buffers and random numbers are those of Python."""
+    algorithm = Counted()
+    compiled = CompiledLoss(algorithm, list(algorithm.parameters()))
+    x, scale = torch.randn(5, 3), {"by": torch.tensor(2.0)}
+
+    for turn in (1, 3, 1):
+        algorithm.turn = turn
+        torch.manual_seed(7)
+        expected = algorithm.loss(x, scale)
+        torch.manual_seed(7)
+        got = compiled(algorithm.loss, x, scale)
+
+        torch.testing.assert_close(got.loss, expected.loss.detach())
+        torch.testing.assert_close(got.loss_info.loss, expected.loss_info.loss.detach())
+        torch.testing.assert_close(got.info.loc, expected.info.loc.detach())
+        assert got.valid is None
+        for ours, eager in zip(got.gradients, gradients_of(algorithm, expected), strict=True):
+            if eager is None:
+                assert ours is None
+            else:
+                torch.testing.assert_close(ours, eager)
+
+    assert algorithm.seen.item() == 6 * 5  # each of the six losses counted its batch
+    with torch.no_grad():
+        algorithm.layer.weight.zero_()  # a program reads the parameters of the moment
+        algorithm.layer.bias.zero_()
+    assert compiled(algorithm.loss, x, scale).info.loc.abs().max() == 0
+
+
+class Deciding(Counted):
+    """A loss that looks at a value."""
+
+    def loss(self, x: torch.Tensor, scale: dict[str, torch.Tensor]) -> Computed:
+        """The batch loss."""
+        return super().loss(x if x.sum() > 0 else -x, scale)
+
+
+def test_loss_that_decides_by_values_is_refused_with_the_reason():
+    """A program would always go the way of the first batch."""
+    algorithm = Deciding()
+    compiled = CompiledLoss(algorithm, list(algorithm.parameters()))
+
+    with pytest.raises(ConfigError, match=r"compile is on.*Deciding cannot be compiled"):
+        compiled(algorithm.loss, torch.ones(2, 3), {"by": torch.tensor(1.0)})
