@@ -3,6 +3,7 @@
 from functools import partial
 
 import alf
+from alf.algorithms.data_transformer import RewardScaling
 from alf.environments.gym_wrappers import KeepElements
 from alf.examples import ppo_conf  # noqa: F401 - what it configures is what is wanted
 from alf.networks import ActorDistributionRNNNetwork, ValueRNNNetwork
@@ -20,22 +21,24 @@ alf.config(
     value_network_ctor=ValueRNNNetwork,
 )
 
-alf.config("PPOLoss", gamma=0.99, td_lambda=0.95)
+alf.config("PPOLoss", gamma=0.98, td_lambda=0.9)
 
 optimizer = alf.optimizers.Adam(
-    lr=LinearScheduler("percent", [(0.0, 5e-4), (1.0, 0.0)]),
+    lr=LinearScheduler("percent", [(0.0, 1e-3), (1.0, 0.0)]),
     gradient_clipping=0.5,
     clip_by_global_norm=True,
 )
 alf.config("Agent", optimizer=optimizer)
 
-# An unroll is 1024 steps, 64 sequences; a minibatch is 32 of them.
+# Values of the order of 1 leave the policy its share of the clipped gradient. An unroll is 1024
+# steps, 64 sequences; a minibatch is 16 of them.
 alf.config(
     "TrainerConfig",
+    data_transformer_ctor=partial(RewardScaling, scale=0.05),
     unroll_length=128,
     mini_batch_length=16,
     num_updates_per_train_iter=10,
-    mini_batch_size=32,
+    mini_batch_size=16,
     num_iterations=293,
     num_checkpoints=5,
     summary_interval=10,
