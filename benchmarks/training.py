@@ -1,17 +1,19 @@
 """How fast training is, and what it learns, ours and a peer in turn.
 
-    python -m benchmarks.training --task ppo --peer sb3 [--rounds 3] [--scale 1]
+    python -m benchmarks.training --task ppo --peer sb3 [--rounds 3] [--scale 1] [--compile]
 
 Ours is a real `alf train` with the conf of the task in `benchmarks/training_confs`, then a real
 `alf play`; the peer is `benchmarks.training_peers` with the same hyperparameters, environments,
 networks and gradient steps. Both run on one thread, from the first environment step to the last
-update, start-up not counted, and play 20 episodes greedily from the same seeds. The last line is
-JSON: medians over the rounds, of the ratios too.
+update, start-up not counted, and play 20 episodes greedily from the same seeds. With `--compile`,
+the seconds that compiling took are given beside, and not counted either: see what a long job gets
+by. The last line is JSON: medians over the rounds, of the ratios too.
 """
 
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -32,15 +34,17 @@ def main() -> None:
     parser.add_argument("--peer", choices=["sb3", "sbx", "loop"], required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="part of the task's steps")
+    parser.add_argument("--compile", action="store_true", help="compile our updates")
     args = parser.parse_args()
     rows: list[tuple[Row, Row]] = []
     for seed in range(args.rounds):
-        ours, peer = train(args.task, args.scale, seed), peers(args, seed)
+        ours, peer = train(args, seed), peers(args, seed)
         rows.append((ours, peer))
         print(f"seed {seed}  ours {ours}  {args.peer} {peer}", flush=True)
     summary = {
         "task": args.task,
         "peer": args.peer,
+        "compile": args.compile,
         "ours_steps_per_s": median(ours["steps_per_s"] for ours, _ in rows),
         "peer_steps_per_s": median(peer["steps_per_s"] for _, peer in rows),
         "ratio": median(ours["steps_per_s"] / peer["steps_per_s"] for ours, peer in rows),
@@ -55,16 +59,16 @@ def median(values: Iterable[float]) -> float:
     return round(statistics.median(values), 2)
 
 
-def train(task: str, scale: float, seed: int) -> Row:
+def train(args: argparse.Namespace, seed: int) -> Row:
     """One run of ours."""
-    settings = TASKS[task]
-    steps = int(settings["steps"] * scale)
+    task, settings = args.task, TASKS[args.task]
+    steps = int(settings["steps"] * args.scale)
     per_iteration = settings["envs"] * settings.get("unroll", 4 if task == "dqn" else 1)
     iterations = max((steps - settings.get("start", 0)) // per_iteration, 1)
     with tempfile.TemporaryDirectory() as folder:
         root_dir = Path(folder) / "job"
-        params = {"random_seed": seed, "num_iterations": iterations}
-        alf(
+        params = {"random_seed": seed, "num_iterations": iterations, "compile": args.compile}
+        told = alf(
             *("train", "--root_dir", root_dir, "--conf", CONFS / f"{task}_conf.py"),
             *(f"--conf_param=TrainerConfig.{name}={value}" for name, value in params.items()),
         )
@@ -75,23 +79,27 @@ def train(task: str, scale: float, seed: int) -> Row:
         )
         result = json.loads((root_dir / "train" / "result.json").read_text())
         mean = json.loads(report.read_text())["mean_return"]
-    return {"steps_per_s": result["steps_per_s"], "return": round(mean, 1)}
+    compiling = sum(map(float, re.findall(r"Compiled the update of \w+ in ([\d.]+) s", told)))
+    rate = result["env_steps"] / (result["wall_s"] - compiling)
+    row = {"steps_per_s": round(rate, 1), "return": round(mean, 1)}
+    return {**row, "compiling_s": round(compiling, 1)} if args.compile else row
 
 
 def peers(args: argparse.Namespace, seed: int) -> Row:
     """One run of the peer."""
     command = [args.peer, args.task, "--scale", args.scale, "--seed", seed]
     told = run("benchmarks.training_peers", *command)
-    return json.loads(told.splitlines()[-1])
+    return json.loads(told.stdout.splitlines()[-1])
 
 
-def alf(*args: object) -> None:
-    """Run a command of alf."""
-    run("alf", *args)
+def alf(*args: object) -> str:
+    """Run a command of alf; what it printed."""
+    done = run("alf", *args)
+    return done.stdout + done.stderr
 
 
-def run(module: str, *args: object) -> str:
-    """Run a module on one thread; what it printed."""
+def run(module: str, *args: object) -> subprocess.CompletedProcess[str]:
+    """Run a module on one thread."""
     done = subprocess.run(
         [sys.executable, "-m", module, *map(str, args)],
         check=False,
@@ -101,7 +109,7 @@ def run(module: str, *args: object) -> str:
     )
     if done.returncode:
         raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
-    return done.stdout
+    return done
 
 
 if __name__ == "__main__":
