@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any, cast
 
-from alf._config import lessons
+from alf._config import allowed, lessons
+from alf._config.allowed import MODULES
 from alf.errors import ConfigError
 
-MODULES = {"alf": "alf", "torch": "torch", "math": "math", "functools": "functools", "np": "numpy"}
 _PLAIN_FUNCTIONS: dict[str, Any] = {
     function.__name__: function
     for function in (
@@ -45,8 +45,8 @@ def parse_overrides(texts: Iterable[str]) -> dict[str, Override]:
     """Read `NAME=VALUE` texts.
 
     VALUE is a Python literal or one expression over `alf`, `torch`, `math`, `functools`,
-    `partial`, `np` and plain builtins. A word that is no Python at all, such as `/tmp/x` or
-    `cuda:0`, stands for itself as text.
+    `partial`, `np` and plain builtins, of which it may use what computes or builds. A word that is
+    no Python at all, such as `/tmp/x` or `cuda:0`, stands for itself as text.
 
     Args:
         texts: as given on the command line, in order.
@@ -207,23 +207,47 @@ def _refuse_dangerous(name: str, text: str, tree: ast.Expression) -> None:
         )
 
 
+def _refuse_unlisted(name: str, text: str, tree: ast.Expression) -> None:
+    """Refuse what the known modules hold besides functions that compute and classes."""
+    try:
+        word = allowed.refused(tree)
+    except (AttributeError, ImportError) as error:
+        raise _failed(name, text, error) from error
+    except RecursionError as error:
+        raise ConfigError(
+            f"--conf_param '{name}': {lessons.shown(text)} is nested too deeply. Put it into the "
+            "conf."
+        ) from error
+    if word is not None:
+        raise ConfigError(
+            f"--conf_param '{name}': {lessons.shown(text)} uses '{lessons.cut(word, 80)}'. An "
+            "override may use functions and classes of math, np, torch and alf that compute or "
+            "build, and methods of plain values and tensors. Put anything else into the conf."
+        )
+
+
+def _failed(name: str, text: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"--conf_param '{name}': evaluating {lessons.shown(text)} failed: "
+        f"{lessons.cut(f'{type(error).__name__}: {error}', 300)}"
+    )
+
+
 def _evaluate(name: str, text: str, tree: ast.Expression) -> Any:
     try:
         return ast.literal_eval(tree)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         pass  # not a literal: an expression
-    # The one place in the package that evaluates text. The text is from the user's own command
-    # line, or from the block that we wrote from it; whoever types it could as well type a program.
+    _refuse_unlisted(name, text, tree)
+    # The one place in the package that evaluates text: from a command line, from the block that we
+    # wrote from one, or from a search file, which may be anybody's.
     run: Callable[[CodeType, dict[str, Any]], Any] = eval
     try:
         return run(compile(tree, f"--conf_param {name}", "eval"), _names_for(tree))
     except ConfigError:
         raise
     except Exception as error:
-        raise ConfigError(
-            f"--conf_param '{name}': evaluating {lessons.shown(text)} failed: "
-            f"{lessons.cut(f'{type(error).__name__}: {error}', 300)}"
-        ) from error
+        raise _failed(name, text, error) from error
 
 
 def _names_for(tree: ast.Expression) -> dict[str, Any]:

@@ -350,6 +350,13 @@ class TestSnapshot:
         "open('{canary}', 'w')",
         "[eval('1')]",
         "(lambda: exec('1'))()",
+        "[torch.os.mkdir('{canary}')]",
+        "[torch.save(1, '{canary}')]",
+        "[np.array([1]).tofile('{canary}')]",
+        "[torch.tensor([1]).untyped_storage().from_file('{canary}', True, 8)]",
+        "[alf._config.overrides.importlib.import_module('os').mkdir('{canary}')]",
+        "[alf.environments.suite_gym.os.mkdir('{canary}')]",
+        "[(x for x in []).gi_frame.f_builtins['open']('{canary}', 'w')]",
     ],
 )
 def test_a_search_that_is_a_program(run_here, tmp_path, canary, values):
