@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from alf.player.controls import HELP, Controls
-from alf.player.layout import GUTTER, Box, Plan, Size
+from alf.player.plan import GUTTER, Box, Plan, Size
 from alf.summary.render import theme
 from alf.summary.render.canvas import Canvas
 from alf.summary.render.text import text_width

@@ -14,7 +14,7 @@ import numpy as np
 from alf.errors import RenderError
 from alf.player.controls import Controls
 from alf.player.episodes import Moment
-from alf.player.layout import Plan
+from alf.player.plan import Plan
 from alf.player.screen import Screen
 from alf.player.stopping import StopPlaying
 

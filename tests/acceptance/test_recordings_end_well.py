@@ -20,7 +20,7 @@ import pytest
 
 from alf.bin import play
 from alf.player.html.join import read_episodes
-from alf.player.layout import make_plan
+from alf.player.plan import make_plan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH, BLOCK = 60, 320, 20

@@ -8,7 +8,8 @@ from absl import logging as absl_logging
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alf.player.layout import LARGEST, Layout, border_color, make_plan
+from alf.player.layout import Layout, border_color
+from alf.player.plan import LARGEST, make_plan
 from alf.player.show import FACTS, number
 from alf.summary.render.image import Image
 from alf.summary.render.theme import PAPER
