@@ -6,8 +6,9 @@ size of their elements, so that each begins at a multiple of that size.
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import optree
 import torch
 
 from alf.errors import UsageError
@@ -99,3 +100,27 @@ class RecordLayout:
 
 def _contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
+def described(
+    leaves: list[Any], structure: optree.PyTreeSpec, num_environments: int
+) -> tuple[Leaf, ...]:
+    """What each leaf of a row is called and looks like."""
+    found: list[Leaf] = []
+    for accessor, leaf in zip(structure.accessors(), leaves, strict=True):
+        name = ".".join(str(getattr(entry, "field", entry.entry)) for entry in accessor)
+        if not isinstance(leaf, torch.Tensor) or leaf.shape[:1] != (num_environments,):
+            got = list(leaf.shape) if isinstance(leaf, torch.Tensor) else type(leaf).__name__
+            raise UsageError(
+                f"a replay buffer of {num_environments} environments holds tensors of as many "
+                f"rows; '{name}' is {got}"
+            )
+        found.append(Leaf(name, leaf.dtype, tuple(leaf.shape[1:])))
+    return tuple(found)
+
+
+def listed(leaves: Sequence[Leaf]) -> str:
+    """Leaves in one line, for messages."""
+    return ", ".join(
+        f"{leaf.name} {str(leaf.dtype).removeprefix('torch.')}{list(leaf.shape)}" for leaf in leaves
+    )

@@ -13,54 +13,14 @@ from alf.distributions import Distribution, flatten_params, unflatten_params
 from alf.errors import CheckpointError, ConfigError, TrainingError, UsageError
 from alf.nest import flatten
 from alf.replay.episode_ends import EpisodeEnds
-from alf.replay.record_layout import Leaf, RecordLayout
+from alf.replay.record_layout import Leaf, RecordLayout, described, listed
 from alf.replay.ring_storage import RingStorage
+from alf.replay.sampled_batch import SampledBatch
 from alf.replay.saving import Contents, Read, chunks, opened_buffer, step_name, write_buffer
 
 Indices = NDArray[np.int64]
 
 _shape_of = attrgetter("shape")
-
-
-class SampledBatch:
-    """Sequences of consecutive time steps from a replay buffer.
-
-    Attributes:
-        experience: the nest that was added, `[length, batch, ...]`. Its tensors are strided views
-            of one block of memory.
-        weights: float32 `[batch]`, on the buffer's device: what the loss of each sequence is to be
-            multiplied with; `()` if the draw was uniform.
-    """
-
-    __slots__ = ("_buffer", "_first", "_records", "_slots", "_target", "experience", "weights")
-
-    def __init__(self, buffer: "ReplayBuffer", experience: Any, records: torch.Tensor, target: Any):
-        self.experience = experience
-        self.weights: Any = ()
-        self._buffer = buffer
-        self._records = records
-        self._target = target
-        self._slots: Indices = np.empty((0, 0), np.int64)
-        self._first = 0
-
-    @property
-    def buffer(self) -> "ReplayBuffer":
-        """What the sequences were drawn from."""
-        return self._buffer
-
-    @property
-    def env_ids(self) -> torch.Tensor:
-        """Int64 `[batch]`, on the CPU: the environment of each sequence."""
-        return torch.from_numpy(self._slots[0] % self._buffer.num_environments)
-
-    @property
-    def positions(self) -> torch.Tensor:
-        """Int64 `[batch]`, on the CPU: the time of each sequence's first step.
-
-        Times count the rows since the buffer was made or cleared, from 0.
-        """
-        rows = self._slots[0] // self._buffer.num_environments
-        return torch.from_numpy((rows - self._first) % self._buffer.max_length + self._first)
 
 
 class ReplayBuffer:
@@ -135,13 +95,13 @@ class ReplayBuffer:
             CheckpointError: if steps were loaded that hold other tensors.
         """
         leaves, structure = flatten_params(example)
-        steps = _described(leaves, structure, self.num_environments)
+        steps = described(leaves, structure, self.num_environments)
         if self._storage is None:
             self._storage = self._new_storage(steps)
         elif self._storage.layout.leaves != steps:
             raise CheckpointError(
                 f"the saved replay buffer holds other steps than this code makes:\n"
-                f"  there: {_listed(self._storage.layout.leaves)}\n  here:  {_listed(steps)}\n"
+                f"  there: {listed(self._storage.layout.leaves)}\n  here:  {listed(steps)}\n"
                 f"The code or the conf has changed since it was saved"
             )
         self._structure = structure
@@ -414,8 +374,8 @@ class ReplayBuffer:
         outer = [list(x.shape[:num_outer]) for x in leaves]
         return UsageError(
             f"the replay buffer of {self.num_environments} environments got other shapes than "
-            f"before:\n  before: {_listed(self._storage.layout.leaves)}\n  now:    "
-            f"{_listed(got)}\n  batch dimensions now: {outer}"
+            f"before:\n  before: {listed(self._storage.layout.leaves)}\n  now:    "
+            f"{listed(got)}\n  batch dimensions now: {outer}"
         )
 
     def _new_storage(self, steps: tuple[Leaf, ...]) -> RingStorage:
@@ -461,8 +421,8 @@ class ReplayBuffer:
         elif self._storage.layout.leaves != contents.steps:
             raise CheckpointError(
                 f"the saved replay buffer holds other steps than this one:\n"
-                f"  there: {_listed(contents.steps)}\n"
-                f"  here:  {_listed(self._storage.layout.leaves)}"
+                f"  there: {listed(contents.steps)}\n"
+                f"  here:  {listed(self._storage.layout.leaves)}"
             )
         skipped = max(0, contents.num_steps - self.max_length)
         kept = contents.num_steps - skipped
@@ -474,26 +434,3 @@ class ReplayBuffer:
             leaves = [read(step_name(leaf), wanted) for leaf in contents.steps]
             self._storage.write_rows(first + rows.start, leaves)
         self._restore_extra(contents, read)
-
-
-def _described(
-    leaves: list[Any], structure: optree.PyTreeSpec, num_environments: int
-) -> tuple[Leaf, ...]:
-    """What each leaf of a row is called and looks like."""
-    described: list[Leaf] = []
-    for accessor, leaf in zip(structure.accessors(), leaves, strict=True):
-        name = ".".join(str(getattr(entry, "field", entry.entry)) for entry in accessor)
-        if not isinstance(leaf, torch.Tensor) or leaf.shape[:1] != (num_environments,):
-            got = list(leaf.shape) if isinstance(leaf, torch.Tensor) else type(leaf).__name__
-            raise UsageError(
-                f"a replay buffer of {num_environments} environments holds tensors of as many "
-                f"rows; '{name}' is {got}"
-            )
-        described.append(Leaf(name, leaf.dtype, tuple(leaf.shape[1:])))
-    return tuple(described)
-
-
-def _listed(leaves: Any) -> str:
-    return ", ".join(
-        f"{leaf.name} {str(leaf.dtype).removeprefix('torch.')}{list(leaf.shape)}" for leaf in leaves
-    )
