@@ -12,10 +12,12 @@ from absl import logging
 from alf import summary
 from alf.data_structures import TimeStep
 from alf.environments.alf_environment import AlfEnvironment
+from alf.errors import CheckpointError
 from alf.metrics import StandardMetrics
 from alf.nest import flatten, pack_sequence_as
 from alf.schedulers import update_all_progresses
 from alf.trainers.checkpoint import (
+    TRAINER_FILE,
     Checkpoint,
     CheckpointFacts,
     CheckpointFolder,
@@ -156,6 +158,23 @@ class Trainer:
         where = f"Checkpoint '{checkpoint.name}'"
         restore_module(self.policy, load_model(checkpoint), where)
         state = load_trainer_state(checkpoint)
+        try:
+            self._put_back(state, checkpoint, where)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(
+                f"'{checkpoint.path / TRAINER_FILE}' holds no state that this job can go on from "
+                f"({type(error).__name__}: {str(error)[:200]}). It was written by other code, or "
+                f"for another conf, or is damaged. Move '{checkpoint.path}' away to go on from an "
+                "earlier checkpoint, or train anew with another --root_dir."
+            ) from error
+        self.iteration = checkpoint.iteration
+        if self._config.offline_buffer_dir is not None:
+            self._evaluated = checkpoint.average_return
+        self._log.rewind(checkpoint.iteration)
+        logging.info("%s is loaded successfully.", where)
+
+    def _put_back(self, state: dict[str, Any], checkpoint: Checkpoint, where: str) -> None:
+        """All that training needs besides the model."""
         self._transformer_state = pack_sequence_as(self._transformer_state, state["transformer"])
         self._metrics.load_state_dict(state["metrics"])
         time_step = None
@@ -170,11 +189,6 @@ class Trainer:
         elif checkpoint.replay_digests:
             logging.warning("%s has no replay buffer any more: it is filled anew.", where)
         set_random_states(state["random"])
-        self.iteration = checkpoint.iteration
-        if self._config.offline_buffer_dir is not None:
-            self._evaluated = checkpoint.average_return
-        self._log.rewind(checkpoint.iteration)
-        logging.info("%s is loaded successfully.", where)
 
     def train(self, stop_at: int | None = None) -> TrainResult:
         """Run to the end, or until a signal asks to stop.

@@ -144,6 +144,14 @@ class TestCheckpoint:
 
         assert "unpacks to more" in refused(run_here, train.main, "--root_dir", str(root_dir))
 
+    @pytest.mark.parametrize("state", [{"a": 1}, {"transformer": 3, "metrics": []}])
+    def test_a_state_of_something_else(self, run_here, root_dir, state):
+        """Plain data that is no state of a job is an answer, too."""
+        plant(root_dir, "trainer.pt", archive(state))
+        told = refused(run_here, train.main, "--root_dir", str(root_dir))
+
+        assert "trainer.pt' holds no state that this job can go on from" in told
+
     def test_a_header_without_end(self, run_here, root_dir):
         """A length of exabytes is not allocated."""
         plant(root_dir, "model.safetensors", (1 << 60).to_bytes(8, "little") + b"{}")
