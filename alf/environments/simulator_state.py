@@ -6,6 +6,7 @@ simulation is read too. An environment that holds anything else (another C++ sim
 has no state here, unless it writes `get_state() -> dict` and `set_state(dict)` itself.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from alf.environments import mujoco_state
 from alf.errors import EnvError
 
 _NOT_STATE = {"env", "spec", "_spec", "metadata", "_metadata", "render_mode", "_cached_spec"}
+_METHODS = {"get_state", "set_state"}  # an environment that has them is asked for its state
 
 
 class _NotDataError(Exception):
@@ -53,7 +55,8 @@ def restore(env: Any, state: dict[str, Any]) -> None:
     """Put an environment into a captured state.
 
     Raises:
-        EnvError: if the environment has other layers than the one that was captured.
+        EnvError: if the environment has other layers than the one that was captured, or the state
+            names what is no state of a layer.
     """
     layers = _layers(env)
     if "own" in state:
@@ -65,10 +68,26 @@ def restore(env: Any, state: dict[str, Any]) -> None:
             "made with other wrappers"
         )
     for layer, stored in zip(layers, state["layers"], strict=True):
-        for name, value in _decode(stored).items():
+        values: dict[str, Any] = _decode(stored)
+        _check_names(layer, values)
+        for name, value in values.items():
             setattr(layer, name, value)
     if "mujoco" in state:
         mujoco_state.write(env.unwrapped, _decode(state["mujoco"]))
+
+
+def _check_names(layer: Any, values: dict[str, Any]) -> None:
+    """Only data takes the place of data: a state never replaces a method, a space or a layer."""
+    own = _own_layer(layer)
+    for name in values:
+        there = inspect.getattr_static(layer, name, None)
+        is_data = there is None or isinstance(there, (bool, int, float, str, list, tuple, dict))
+        is_new = is_data and name not in _NOT_STATE | _METHODS and not name.startswith("__")
+        if name not in own and not is_new:
+            raise EnvError(
+                f"a stored environment state would replace '{name}' of {layer}, which is no state: "
+                "it was written otherwise"
+            )
 
 
 def _layers(env: Any) -> list[Any]:

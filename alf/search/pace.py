@@ -94,7 +94,7 @@ def last_summary(run_dir: Path) -> Mapping[str, Any]:
     for line in reversed(lines[:-1]):  # what follows the last line end is still being written
         try:
             data = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(data, dict):
             return data

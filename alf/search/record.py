@@ -223,7 +223,7 @@ def read_submission(root_dir: Path) -> Submission | None:
         return None
     except OSError as error:
         raise RootDirError(f"'{path}' cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RootDirError(
             f"'{path}' is no record of a search ({error}). Put the file back, or choose another "
             "--root_dir."

@@ -96,7 +96,7 @@ def read_result(run_dir: Path) -> dict[str, Any]:
     """A job's `result.json`; empty where there is none that can be read."""
     try:
         data = json.loads((run_dir / "train" / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
 

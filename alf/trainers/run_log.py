@@ -104,7 +104,7 @@ class RunLog:
 def _is_upto(line: str, iteration: int) -> bool:
     try:
         return json.loads(line)["iteration"] <= iteration
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False  # a killed job may leave half a line at the end
 
 

@@ -99,3 +99,18 @@ def test_other_wrappers(tiny):
 
     with pytest.raises(EnvError, match="1 layers and the stored state 2"):
         restore(tiny.Countdown(), state)
+
+
+@pytest.mark.parametrize(
+    "name", ["step", "reset", "__class__", "action_space", "spec", "get_state"]
+)
+def test_names_that_are_no_state(tiny, name):
+    """A state puts data in the place of data; methods and spaces stay."""
+    env = tiny.Countdown()
+    state = capture(env)
+    assert state is not None
+    state["layers"][0]["dict"][name] = 3
+
+    with pytest.raises(EnvError, match=f"'{name}' of .* is no state"):
+        restore(env, state)
+    assert callable(env.step)

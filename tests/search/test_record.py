@@ -157,7 +157,7 @@ def test_resources_may_change():
 def test_no_search_and_damaged_search(tmp_path):
     """No record is no search; a damaged or newer one is never taken for none."""
     assert read_submission(tmp_path / "none") is None
-    for text in ("{", "[]", '{"version": 1}', '{"version": 1, "surprise": 2}'):
+    for text in ("{", "[]", "[" * 100_000, '{"version": 1}', '{"version": 1, "surprise": 2}'):
         (tmp_path / RECORD_FILE).write_text(text)
         with pytest.raises(RootDirError, match="no record of a search"):
             read_submission(tmp_path)

@@ -9,9 +9,10 @@ from alf._config import literal
 from alf.search.executor import Outcome
 from alf.search.expansion import expand
 from alf.search.journal import Journal
+from alf.search.pace import last_summary
 from alf.search.record import Submission, plain_runs
 from alf.search.report import commands_for, report_results
-from alf.search.results import collect, rank, shown_spread, write_results
+from alf.search.results import collect, rank, read_result, shown_spread, write_results
 from alf.search.spec import SearchSpec
 
 RETURNS = {"0r0+x=1": 10.0, "0r1+x=1": 20.0, "1r0+x=2": 40.0, "1r1+x=2": 0.0, "2r0+x=3": None}
@@ -47,6 +48,16 @@ def test_rank_by_hand(tmp_path):
     assert [2, 2, 1, 0] == [combination.finished for combination in ranked]
     assert ranked[0].best is not None
     assert "1r0+x=2" == ranked[0].best.run.name
+
+
+def test_files_that_nest_without_end(tmp_path):
+    """A job whose files are damaged has no result and no curve, and does not end the search."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "result.json").write_text("[" * 100_000)
+    (tmp_path / "train" / "metrics.jsonl").write_text('{"iteration": 1}\n' + "[" * 9_000 + "\n")
+
+    assert read_result(tmp_path) == {}
+    assert last_summary(tmp_path) == {"iteration": 1}
 
 
 def test_one_return_has_no_spread():

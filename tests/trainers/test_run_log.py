@@ -64,6 +64,16 @@ def test_rewind_forgets_what_is_about_to_be_repeated(tmp_path):
     assert [{"iteration": 1}, {"iteration": 2}] == lines(tmp_path)
 
 
+def test_lines_that_nest_without_end_go(tmp_path):
+    """Whatever else stands in the file does not keep a job from going on."""
+    (tmp_path / "train").mkdir()
+    deep = "[" * 100_000
+    (tmp_path / "train" / "metrics.jsonl").write_text(f'{{"iteration": 1}}\n{deep}\n')
+    RunLog(tmp_path, 1).rewind(1)
+
+    assert lines(tmp_path) == [{"iteration": 1}]
+
+
 def test_a_job_that_begins_anew_has_one_line_an_iteration(tmp_path):
     """One that was killed before its first checkpoint repeats its steps, and evaluations too."""
     for folder in ("train", "eval"):
