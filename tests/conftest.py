@@ -1,8 +1,12 @@
 """Around every test: the ambient objects and the random generators are restored."""
 
+import functools
 import random
+import shutil
 import signal
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,3 +32,46 @@ def _restore_ambient_state():
     torch.set_flush_denormal(False)  # a job that ran in this process has set it
     with isolated_config(), summary.isolated(), schedulers.isolated(), device(None):
         yield
+
+
+@functools.cache
+def chromium() -> str | None:
+    """Where the browser is; `None` without one, or without what drives it."""
+    try:
+        import playwright.sync_api  # noqa: F401
+    except ImportError:
+        return None
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser without network, of which each test opens pages of its own."""
+    executable = chromium()
+    if executable is None:
+        pytest.skip("no Chromium here, or no playwright to drive it")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        context = driver.chromium.launch_persistent_context(
+            str(tmp_path_factory.mktemp("profile")),
+            executable_path=executable,
+            args=ARGUMENTS,
+            offline=True,
+            viewport={"width": 1440, "height": 900},
+        )
+        context.set_default_timeout(20_000)
+        yield context
+        context.close()

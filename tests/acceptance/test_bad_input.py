@@ -78,7 +78,7 @@ class TestTrain:
             ),
             (
                 ["--conf_param=TrainerConfig.num_iteration=3"],
-                ["'TrainerConfig.num_iteration'", "Did you mean 'TrainerConfig.num_iterations'?"],
+                ["'TrainerConfig.num_iteration'", "Did you mean 'TrainerConfig.num_iterations'"],
             ),
             (["--conf_param=TrainerConfig.num_iterations='many'"], ["takes int", "'many'"]),
             (["--conf_param=TrainerConfig.num_iterations=0"], ["is 0", "at least 1"]),

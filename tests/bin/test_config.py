@@ -139,7 +139,8 @@ class TestShow:
         with conf.open("a") as file:
             file.write('alf.config("PPOLoss", gamma=0.1)\n')
         code, text = run(capsys, "show", conf, "--used", "--json")
-        rows = {row["name"]: (row["value"], row["origin"]) for row in json.loads(text)}
+        listed, _ = json.JSONDecoder().raw_decode(text)  # what is logged follows
+        rows = {row["name"]: (row["value"], row["origin"]) for row in listed}
 
         assert code == 0
         assert rows["ActorCriticLoss.gamma"] == ("0.9", f"{conf}:18")

@@ -1,7 +1,5 @@
 """Episodes whose frames paint their step as bits, and a browser that opens what is written."""
 
-import functools
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -95,49 +93,6 @@ def write_page(path: Path, lengths: list[int], **settings: Any) -> HtmlWriter:
             writer.write(painted(moment.step, episode), moment)
     writer.close()
     return writer
-
-
-@functools.cache
-def chromium() -> str | None:
-    """Where the browser is; `None` without one, or without what drives it."""
-    try:
-        import playwright.sync_api  # noqa: F401
-    except ImportError:
-        return None
-    return shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A browser without network, of which each test opens pages of its own."""
-    executable = chromium()
-    if executable is None:
-        pytest.skip("no Chromium here, or no playwright to drive it")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        context = driver.chromium.launch_persistent_context(
-            str(tmp_path_factory.mktemp("profile")),
-            executable_path=executable,
-            args=ARGUMENTS,
-            offline=True,
-            viewport={"width": 1440, "height": 900},
-        )
-        context.set_default_timeout(20_000)
-        yield context
-        context.close()
 
 
 STATE = """() => ({ ...document.body.dataset, wanted: player.wanted, target: player.target,
