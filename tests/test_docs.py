@@ -38,6 +38,7 @@ NOT_RUN = {
 }
 # Pages that tell of jobs which the reader has trained before, and their names: copies of one job.
 GIVEN_JOBS = {
+    "docs/checkpoints.md": ("job",),
     "docs/compare.md": ("job",),
     "docs/exact_env.md": ("job",),
     "docs/html_player.md": ("job",),
