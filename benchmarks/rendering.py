@@ -26,7 +26,7 @@ from alf.distributions import Categorical
 from alf.player.auto_panels import AutoPanels
 from alf.player.episodes import Moment
 from alf.player.layout import Layout
-from alf.player.show import FACTS
+from alf.player.showing import FACTS
 from alf.summary import render
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 

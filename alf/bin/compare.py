@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _compare(flag_values: flags.FlagValues) -> int:
-    from alf.player.sinks import check_place, check_record_files
+    from alf.player.places import check_place, check_record_files
     from alf.trainers.compare_job import CompareJob, parse_side
     from alf.trainers.play import write_report
 

@@ -221,7 +221,7 @@ def _checkpoint_steps(root_dir: Path) -> list[int]:
 
 def _check_flags(flag_values: flags.FlagValues) -> None:
     """Flags that contradict each other, told before anything is started."""
-    from alf.player.sinks import check_place, check_record_files
+    from alf.player.places import check_place, check_record_files
 
     record_files = flag_values.record_file
     check_record_files(record_files)
@@ -247,7 +247,7 @@ def _checkpoint_step(flag_values: flags.FlagValues) -> int | str:
 
 def _wants_window(flag_values: flags.FlagValues) -> bool:
     """Whether to open a window; says so where one was expected and cannot be."""
-    from alf.player.window import has_display
+    from alf.player.places import has_display
 
     recording = bool(flag_values.record_file)
     if flag_values.render is False or flag_values.parallel_play > 1:

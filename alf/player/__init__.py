@@ -3,9 +3,17 @@
 In a notebook, `alf.player.show("/tmp/job")` plays a few episodes and shows them.
 """
 
-# There is a module of this name too. It is imported first: whoever imports it later finds it, and
-# the name `show` of this package stays the function.
-import alf.player.show  # noqa: F401
-from alf.player.notebook import show
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alf.player.notebook import show
 
 __all__ = ["show"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `show` when it is first used: commands look at flags here, and do without torch."""
+    if name in __all__:
+        return getattr(importlib.import_module("alf.player.notebook"), name)
+    raise AttributeError(f"module 'alf.player' has no attribute '{name}'")

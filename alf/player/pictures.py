@@ -5,10 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from alf.errors import RenderError, UsageError
+from alf.errors import RenderError
 from alf.player.episodes import Moment
-
-PATTERN = "frame_*.png"
+from alf.player.places import PATTERN, check_folder
 
 
 class PictureFolder:
@@ -18,12 +17,12 @@ class PictureFolder:
         path: the folder; made if it is not there.
 
     Raises:
-        UsageError: see `check`.
+        UsageError: see `check_folder`.
         RenderError: the folder cannot be made.
     """
 
     def __init__(self, path: Path):
-        self.check(path)
+        check_folder(path)
         self.path = path
         self.frames = 0
         self._closed = False
@@ -31,20 +30,6 @@ class PictureFolder:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RenderError(f"The folder {path} cannot be made: {error.strerror}.") from error
-
-    @staticmethod
-    def check(path: Path) -> None:
-        """Raises `UsageError` if the path is a file, or a folder with frames of another play.
-
-        Frames of two plays in one folder could not be told apart.
-        """
-        if path.exists() and not path.is_dir():
-            raise UsageError(f"{path} is a file, so frames cannot be put into it.")
-        if path.is_dir() and next(path.glob(PATTERN), None) is not None:
-            raise UsageError(
-                f"The folder {path} holds frames of an earlier recording. Delete them, or give "
-                "--record_file a new folder."
-            )
 
     def write(self, frame: np.ndarray, moment: Moment | None = None) -> None:
         """Writes the next frame; uint8 `[H, W, 3]`, RGB.

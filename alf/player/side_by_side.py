@@ -21,7 +21,7 @@ import numpy as np
 
 from alf.errors import RenderError
 from alf.player.comparison import Columns, EpisodePair, episode_rows
-from alf.player.pictures import PATTERN
+from alf.player.places import PATTERN
 from alf.player.sinks import Sink
 from alf.summary.render import theme
 from alf.summary.render.canvas import Canvas

@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,12 +11,13 @@ from typing import Protocol
 import numpy as np
 from absl import logging
 
-from alf.errors import RenderError, UsageError
+from alf.errors import RenderError
 from alf.player.episodes import Moment
 from alf.player.gif import GifWriter
 from alf.player.html.writer import HtmlWriter
 from alf.player.numbers import NumbersWriter
 from alf.player.pictures import PictureFolder
+from alf.player.places import check_record_files, kind_of
 from alf.player.stopping import StopPlaying, uninterrupted
 from alf.player.video import VideoWriter
 from alf.player.window import Window
@@ -25,17 +25,10 @@ from alf.player.window import Window
 __all__ = [
     "Sink",
     "StopPlaying",
-    "check_place",
-    "check_record_files",
     "describe_run",
     "open_sinks",
     "shows_thoughts",
 ]
-
-SUPPORTED = (
-    "a name that ends in .mp4, .gif, .html (a player) or .npz (the numbers of each step), or a "
-    "folder (a name without suffix) for PNG frames"
-)
 
 
 class Sink(Protocol):
@@ -62,48 +55,6 @@ class Sink(Protocol):
             One line for the user: what was written, and where. Empty if there is nothing to say.
         """
         ...
-
-
-def check_record_files(record_files: Sequence[str]) -> None:
-    """Finds out before anything is started that a recording could not be made.
-
-    Raises:
-        UsageError: a suffix that is not supported, a name given twice, or a place that cannot be
-            a file (or folder) of that kind.
-    """
-    seen: set[Path] = set()
-    for name in record_files:
-        path = Path(name).expanduser()
-        kind = _kind(path, name)
-        if path.resolve() in seen:
-            raise UsageError(f"--record_file {name} was given twice; each recording has its own.")
-        seen.add(path.resolve())
-        if kind != "folder" and path.is_dir():
-            raise UsageError(f"--record_file {name} is a folder; give a file name inside it.")
-        check_place(path, "--record_file")
-        if kind == "folder":
-            PictureFolder.check(path)
-
-
-def check_place(path: Path, flag: str) -> None:
-    """Finds out whether a file could be written, or a folder made, without doing it.
-
-    Args:
-        path: the file or folder; folders above it may be missing, as they can be made.
-        flag: what it was given with, for the message.
-
-    Raises:
-        UsageError: the folder that is there already is a file, or cannot be written to.
-    """
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir():
-        raise UsageError(
-            f"{flag} {path}: '{folder}' is a file, not a folder. Give {flag} another place."
-        )
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"{flag} {path}: the folder '{folder}' cannot be written to. Give {flag} another place."
-        )
 
 
 @contextlib.contextmanager
@@ -166,17 +117,8 @@ def _finish(sink: Sink, report: Callable[[str], None]) -> None:
             report(line)
 
 
-def _kind(path: Path, name: str) -> str:
-    suffix = path.suffix.lower()
-    if suffix in (".mp4", ".gif", ".html", ".npz"):
-        return suffix[1:]
-    if not suffix or path.is_dir():
-        return "folder"
-    raise UsageError(f"--record_file {name}: cannot record to {suffix!r}. Give {SUPPORTED}.")
-
-
 def _make(path: Path, fps: float) -> Sink:
-    kind = _kind(path, str(path))
+    kind = kind_of(path, str(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -4,7 +4,6 @@ pygame is imported only when a window is opened: recording needs neither it nor 
 """
 
 import os
-import sys
 import time
 from collections import deque
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from alf.errors import RenderError
 from alf.player.controls import Controls
 from alf.player.episodes import Moment
+from alf.player.places import has_display
 from alf.player.plan import Plan
 from alf.player.screen import Screen
 from alf.player.stopping import StopPlaying
@@ -22,13 +22,6 @@ from alf.player.stopping import StopPlaying
 _POLL_S = 0.02
 # Frames that can be looked back at: as many as fit into this memory, and no more than these.
 _KEPT_BYTES, _MOST_KEPT = 192_000_000, 600
-
-
-def has_display() -> bool:
-    """Whether a window could be opened here."""
-    if sys.platform in ("win32", "darwin") or os.environ.get("SDL_VIDEODRIVER"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 class Window:

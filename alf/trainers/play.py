@@ -18,7 +18,7 @@ from alf.errors import RenderError, UsageError
 from alf.player.auto_panels import AutoPanels, PanelSettings
 from alf.player.episodes import Moment, episodes, evaluate_episodes
 from alf.player.results import EpisodeResult, mean_and_ci95
-from alf.player.show import show
+from alf.player.showing import show
 from alf.player.sinks import Sink, describe_run
 from alf.summary import render
 from alf.trainers.checkpoint import (

@@ -30,7 +30,7 @@ from alf.networks import (
 )
 from alf.player.auto_panels import AutoPanels, PanelSettings
 from alf.player.episodes import Moment, episodes
-from alf.player.show import all_panels, facts, make_layout
+from alf.player.showing import all_panels, facts, make_layout
 from alf.summary import render
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alf.player.layout import Layout, border_color
 from alf.player.plan import LARGEST, make_plan
-from alf.player.show import FACTS, number
+from alf.player.showing import FACTS, number
 from alf.summary.render.image import Image
 from alf.summary.render.theme import PAPER
 

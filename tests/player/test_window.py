@@ -12,11 +12,12 @@ import pytest
 from alf.errors import RenderError
 from alf.player.controls import HELP, Controls
 from alf.player.layout import Layout
+from alf.player.places import has_display
 from alf.player.screen import Screen, help_card
-from alf.player.show import show
+from alf.player.showing import show
 from alf.player.sinks import open_sinks
 from alf.player.stopping import StopPlaying
-from alf.player.window import Window, has_display
+from alf.player.window import Window
 from alf.summary.render.image import Image
 from alf.summary.render.theme import INK
 

@@ -1,7 +1,6 @@
 """`alf.player.show` in a cell: a frame that holds the whole player."""
 
 import html
-import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -55,12 +54,3 @@ def test_what_cannot_be_played_says_why(tmp_path):
     """The command's own words, and how to try it in a terminal."""
     with pytest.raises(RenderError, match=r"(?s)there is no job in .*--norender"):
         alf.player.show(tmp_path)
-
-
-def test_the_name_is_the_function():
-    """Also after the module of the same name was imported by others."""
-    module = importlib.import_module("alf.player.show")
-
-    assert callable(alf.player.show)
-    assert callable(module.show)
-    assert module.show is not alf.player.show

@@ -23,7 +23,8 @@ from alf.errors import RenderError, UsageError
 from alf.player.html import page
 from alf.player.html.join import read_episodes
 from alf.player.html.writer import HtmlWriter
-from alf.player.sinks import check_record_files, describe_run, open_sinks
+from alf.player.places import check_record_files
+from alf.player.sinks import describe_run, open_sinks
 
 
 def lines(path: Path) -> list[tuple[str, bytes]]:
@@ -256,7 +257,7 @@ class TestInterruptions:
                 from alf.data_structures import AlgStep, StepType, TimeStep
                 from alf.environments.alf_environment import AlfEnvironment
                 from alf.player.episodes import episodes
-                from alf.player.show import show
+                from alf.player.showing import show
                 from alf.player.sinks import open_sinks
                 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 

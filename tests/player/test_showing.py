@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from alf.bin import command
-from alf.player.show import FACTS, make_layout, show, status
+from alf.player.showing import FACTS, make_layout, show, status
 from alf.player.sinks import StopPlaying, open_sinks
 
 
