@@ -256,7 +256,7 @@ class TestSnapshot:
     def test_an_edited_copy_is_what_runs(self, changed):
         """Changes for play are made in the root dir's copy, and its failure is play's failure."""
         copy = changed.root_dir / "my_project" / "agent.py"
-        copy.write_text(AGENT.replace("VERSION = 1", "raise SystemExit(7)"))
+        copy.write_text(AGENT.replace("VERSION = 1", "import os; os._exit(7)"))
 
         assert changed.play("--num_episodes", "1", "--use_alf_snapshot").returncode == 7
 
