@@ -86,6 +86,11 @@ def main(
         return _reader_gone()
 
 
+def print_line(line: str) -> None:
+    """Print a line at once, also into a pipe: beside what is logged it stands in its order."""
+    print(line, flush=True)
+
+
 def run_verb(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
     """What `main` is to a command with flags, to one with commands of its own.
 

@@ -78,7 +78,7 @@ def _compare(flag_values: flags.FlagValues) -> int:
         random_seed=flag_values.random_seed,
         record_files=flag_values.record_file,
         alg_render=flag_values.alg_render,
-        report=_print_line,
+        report=command.print_line,
     )
     with command.terminable():
         outcome = job.run()
@@ -92,10 +92,6 @@ def _root_dir(name: str) -> Path:
     if not (path / "alf_config.py").is_file():
         raise RootDirError(f"there is no job in '{path}' (it has no alf_config.py)")
     return path
-
-
-def _print_line(line: str) -> None:
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -152,7 +152,9 @@ def _play(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
     window = _wants_window(flag_values)
     _quiet_screenless_drawing(window)
     if flag_values.alg_render and not (window or flag_values.record_file):
-        _print_line("--alg_render draws for a window or a recording: add --record_file play.mp4")
+        command.print_line(
+            "--alg_render draws for a window or a recording: add --record_file play.mp4"
+        )
     from alf.trainers.play_job import PlayJob
 
     job = PlayJob(
@@ -171,7 +173,7 @@ def _play(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
         conf_params=_conf_params(flag_values),
         report_file=flag_values.report_file,
         ask=_ask if flag_values.selective_mode else None,
-        report=_print_line,
+        report=command.print_line,
     )
     with command.terminable(), job.explained(flag_values.debug or in_snapshot):
         try:
@@ -257,7 +259,9 @@ def _wants_window(flag_values: flags.FlagValues) -> bool:
     if has_display():
         return True
     if not recording:
-        _print_line("no display here, so nothing is shown; --record_file play.mp4 makes a film")
+        command.print_line(
+            "no display here, so nothing is shown; --record_file play.mp4 makes a film"
+        )
     return False
 
 
@@ -287,7 +291,7 @@ def _play_in_exact_env(root_dir: Path, flag_values: flags.FlagValues, argv: Sequ
 
     step = flag_values.checkpoint_step
     with command.terminable():
-        environment = exact_environment(root_dir, _made_by(root_dir, step), _print_line)
+        environment = exact_environment(root_dir, _made_by(root_dir, step), command.print_line)
     # The snapshot's play may be older than this flag.
     known = [word for word in argv if not re.fullmatch(r"--?(no)?exact_env(=.*)?", word)]
     code = _play_in_snapshot(root_dir, step, known, environment.python)
@@ -321,7 +325,7 @@ def _report_edits(root_dir: Path) -> None:
     if edits:
         count = "1 file" if len(edits) == 1 else f"{len(edits)} files"
         more = f" and {len(edits) - 3} more" if len(edits) > 3 else ""
-        _print_line(f"edited    since training: {count}, {', '.join(edits[:3])}{more}")
+        command.print_line(f"edited    since training: {count}, {', '.join(edits[:3])}{more}")
 
 
 def _remark_versions(root_dir: Path, snapshot: str) -> None:
@@ -330,7 +334,7 @@ def _remark_versions(root_dir: Path, snapshot: str) -> None:
 
     remark = version_remark(root_dir, snapshot)
     if remark is not None:
-        _print_line(f"python    {remark}")
+        command.print_line(f"python    {remark}")
 
 
 def _made_by(root_dir: Path, step: int | None) -> str:
@@ -341,10 +345,6 @@ def _made_by(root_dir: Path, step: int | None) -> str:
 def _ask(line: str) -> bool:
     answer = input(f"{line}\nRecord it? [y/N] ")
     return answer.strip().lower() in ("y", "yes")
-
-
-def _print_line(line: str) -> None:
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def _train(flag_values: flags.FlagValues) -> int:
         store_snapshot=bool(flag_values["store_snapshot"].value),
         deterministic=bool(flag_values["force_torch_deterministic"].value),
         command_line=sys.argv,
-        report=print,
+        report=command.print_line,
     )
     return _run(job)
 
