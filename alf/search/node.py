@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 _FOLDER_PREFIX = "alf_node_"
@@ -225,9 +225,19 @@ def pack(root: Path, names: Sequence[str]) -> bytes:
 
 
 def unpack(archive: bytes, target: Path) -> None:
-    """Write what `pack` packed."""
+    """Write what `pack` packed.
+
+    Raises:
+        ValueError: a name in it leads out of the folder.
+    """
     with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-        packed.extractall(target, filter="tar")
+        for member in packed.getmembers():
+            path = PurePosixPath(member.name)
+            if path.is_absolute() or ".." in path.parts:
+                raise ValueError(f"an archive names '{member.name}', outside of its folder")
+        # Pythons before 3.11.4 have no filters; later ones ask for one.
+        packed.extraction_filter = getattr(tarfile, "tar_filter", None)
+        packed.extractall(target)
 
 
 def _worth_packing(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

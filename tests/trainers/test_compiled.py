@@ -50,6 +50,7 @@ def gradients_of(algorithm: Counted, computed: Computed) -> list[torch.Tensor | 
 
 @needs_compiler
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch warns of itself
+@pytest.mark.filterwarnings("ignore:The distutils package:DeprecationWarning")
 def test_program_computes_what_the_loss_says():
     """Loss, information, gradients, changes of buffers and random numbers are those of Python."""
     algorithm = Counted()

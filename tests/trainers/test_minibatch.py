@@ -116,6 +116,7 @@ class Compiled(Recorder):
 
 @needs_compiler
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch warns of itself
+@pytest.mark.filterwarnings("ignore:The distutils package:DeprecationWarning")
 def test_compiled_minibatches_have_one_size():
     """What was left out is made up for by steps of the same unroll, others in each epoch."""
     batches = learn(
