@@ -83,10 +83,12 @@ class CompiledLoss:
 
     def __init__(self, algorithm: Algorithm, trained: list[torch.nn.Parameter]):
         self._algorithm = algorithm
-        named = {**dict(algorithm.named_parameters()), **dict(algorithm.named_buffers())}
-        self._names = list(named)
-        self._tensors: list[torch.Tensor] = list(named.values())
-        places = {id(tensor): i for i, tensor in enumerate(self._tensors)}
+        named = dict(algorithm.named_parameters())
+        self._names = [*named, *(name for name, _ in algorithm.named_buffers())]
+        self._parameters: list[torch.Tensor] = list(named.values())
+        # Where buffers are looked up: a module may put another tensor in the place of one.
+        self._buffers = [_place_of(algorithm, name) for name in self._names[len(named) :]]
+        places = {id(parameter): i for i, parameter in enumerate(self._parameters)}
         self._trained = [places[id(parameter)] for parameter in trained]
         self._programs: dict[Any, _Program] = {}
 
@@ -106,7 +108,11 @@ class CompiledLoss:
         program = self._programs.get(key)
         if program is None:
             program = self._programs[key] = self._compile(loss_of, structure, leaves)
-        return program([*self._tensors, *leaves])
+        return program([*self._tensors(), *leaves])
+
+    def _tensors(self) -> list[torch.Tensor]:
+        """Parameters and buffers as they are now."""
+        return [*self._parameters, *(buffers[name] for buffers, name in self._buffers)]
 
     def _compile(self, loss_of: LossOf, structure: Any, leaves: list[torch.Tensor]) -> _Program:
         name = type(self._algorithm).__name__
@@ -137,12 +143,15 @@ class CompiledLoss:
         from torch.fx.experimental.proxy_tensor import make_fx
 
         found: list[Any] = []
-        count = len(self._tensors)
+        count = len(self._names)
 
         def flat(*tensors: torch.Tensor) -> list[torch.Tensor]:
             of_module = dict(zip(self._names, tensors[:count], strict=True))
             with _in_place_of(self._algorithm, of_module):
                 computed = loss_of(*unflatten_params(structure, tensors[count:]))
+            for name, tensor in zip(self._names, tensors[:count], strict=True):
+                if of_module[name] is not tensor:  # the loss put a new one there
+                    tensor.detach().copy_(of_module[name].detach())
             trained = [tensors[i] for i in self._trained]
             gradients = torch.autograd.grad(computed.loss, trained, allow_unused=True)
             results, given = flatten_params(computed)
@@ -152,7 +161,7 @@ class CompiledLoss:
             tensors_alone = [x.detach() for x in results if isinstance(x, torch.Tensor)]
             return [*tensors_alone, *(x for x in gradients if x is not None)]
 
-        inputs: list[Any] = [*self._tensors, *leaves]
+        inputs: list[Any] = [*self._tensors(), *leaves]
         with summary.record_if(False), torch.enable_grad():
             graph = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
         # Random numbers come from torch's own generator, as they do without the compiler.
@@ -163,6 +172,12 @@ class CompiledLoss:
         with torch.no_grad():
             run: Any = compile_graph(graph, inputs, options=options)
         return _Program(run, *found)
+
+
+def _place_of(module: torch.nn.Module, name: str) -> tuple[dict[str, Any], str]:
+    """Where a buffer is kept: the dict and the key."""
+    path, _, key = name.rpartition(".")
+    return module.get_submodule(path)._buffers, key
 
 
 def _in_place_of(module: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> Any:

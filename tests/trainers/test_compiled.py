@@ -27,6 +27,8 @@ class Counted(Algorithm):
         self.unused = nn.Parameter(torch.zeros(2))
         self.seen: torch.Tensor
         self.register_buffer("seen", torch.zeros(()))
+        self.newest: torch.Tensor
+        self.register_buffer("newest", torch.zeros(()))
         self.turn = 1
 
     @property
@@ -37,6 +39,7 @@ class Counted(Algorithm):
         """The batch loss."""
         with torch.no_grad():
             self.seen += x.shape[0]
+        self.newest = x.detach().mean()  # another tensor in the place of the old one
         y = self.layer(x + 0.1 * torch.randn_like(x)).tanh() * scale["by"] * self.turn
         policy = DiagNormal(y, torch.ones_like(y))
         loss = -policy.log_prob(torch.zeros_like(y))
@@ -75,6 +78,9 @@ def test_program_computes_what_the_loss_says():
                 torch.testing.assert_close(ours, eager)
 
     assert algorithm.seen.item() == 6 * 5  # each of the six losses counted its batch
+    algorithm.newest = torch.zeros(())
+    compiled(algorithm.loss, x, scale)
+    torch.testing.assert_close(algorithm.newest, x.mean())
     with torch.no_grad():
         algorithm.layer.weight.zero_()  # a program reads the parameters of the moment
         algorithm.layer.bias.zero_()
