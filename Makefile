@@ -9,8 +9,8 @@ DOCS_INSTALLED := .venv/.docs_installed
 
 install: $(INSTALLED)
 
-# The marker holds what was installed, so that a changed pyproject.toml installs again.
-$(INSTALLED): pyproject.toml constraints.txt
+# The marker holds what was installed, so that a changed pyproject.toml or C source installs again.
+$(INSTALLED): pyproject.toml constraints.txt $(wildcard alf/*/*.c)
 	$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('alf needs Python 3.11 or newer: make PYTHON=python3.11')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'

@@ -153,6 +153,10 @@ def compared(
     ratios = {
         "SB3 / alf, insert + sample": theirs / (uniform["insert"] + uniform["sample out"]),
         "SB3 / alf, insert + sample, new memory": theirs / (uniform["insert"] + uniform["sample"]),
+        "prioritized / uniform, insert + sample": (
+            (prioritized["insert"] + prioritized["sample out"])
+            / (uniform["insert"] + uniform["sample out"])
+        ),
         "prioritized / uniform, sample": prioritized["sample"] / uniform["sample"],
         "prioritized / uniform, sample out": prioritized["sample out"] / uniform["sample out"],
     }

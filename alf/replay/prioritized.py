@@ -116,15 +116,17 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         # One point in each of `batch_size` equal parts of the line of masses.
         self._draws.uniform_()
         total = self._tree.total
-        points = self._strata + self._drawn
+        points = self._drawn
+        points += self._strata
         points *= total / batch_size
-        slots, masses = self._tree.find(points)
+        slots, masses, smallest = self._tree.find(points)
         if self.normalize_weights_by_max:
-            masses /= masses.min()
+            masses /= smallest
         else:
             num_starts = (self.num_steps - length + 1) * self.num_environments
             masses *= num_starts / total
-        weights = torch.from_numpy(masses**-self.beta)
+        masses **= -self.beta
+        weights = torch.from_numpy(masses)
         return slots, weights if self.device.type == "cpu" else weights.to(self.device)
 
     def _enter(self, end: int) -> None:
