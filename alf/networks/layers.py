@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from alf import ops
 from alf.errors import ConfigError
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
@@ -40,6 +41,21 @@ _MODULES: dict[Any, Callable[[], nn.Module]] = {
 }
 
 
+ACTIVATIONS = (
+    nn.ReLU,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.ELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.SELU,
+    nn.LeakyReLU,
+    nn.Softplus,
+)
+"""Modules that work element by element, on tensors of any shape."""
+
+
 class _FunctionModule(nn.Module):
     """Any function of a tensor as a module."""
 
@@ -52,6 +68,14 @@ class _FunctionModule(nn.Module):
 
     def extra_repr(self) -> str:
         return getattr(self._func, "__name__", repr(self._func))
+
+
+class Linear(nn.Linear):
+    """A linear layer that is computed as `alf.ops.linear` does."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """`[..., out_features]`."""
+        return ops.linear(input, self.weight, self.bias)
 
 
 def activation_module(activation: Any) -> nn.Module | None:
@@ -102,7 +126,7 @@ def linear(
     out_features: int,
     kernel_initializer: Initializer,
     bias: float | None = 0.0,
-) -> nn.Linear:
+) -> Linear:
     """A linear layer with initialized weights.
 
     Args:
@@ -111,7 +135,7 @@ def linear(
         kernel_initializer: called with the weight `[out, in]`, changes it in place.
         bias: the value that the bias starts with; `None` for a layer without bias.
     """
-    layer = nn.Linear(in_features, out_features, bias=bias is not None)
+    layer = Linear(in_features, out_features, bias=bias is not None)
     with torch.no_grad():
         kernel_initializer(layer.weight)
         if bias is not None:

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from alf import ops
 from alf.errors import ConfigError
 from alf.networks.encoding_networks import EncodingNetwork
+from alf.networks.layers import ACTIVATIONS, Linear
 from alf.networks.network import Network, RecurrentNetwork, Unrolled, over_time
 
 
@@ -114,6 +116,7 @@ class ParallelEncoding(nn.Module):
         convs = [network._conv for network in replicas if network._conv is not None]
         self._convs = nn.ModuleList(convs)
         self._layers = fuse_modules([network._layers for network in replicas])
+        self._is_one = len(replicas) == 1 and _goes_without_replicas(self._layers)
 
     def encode(self, inputs: Any) -> torch.Tensor:
         """Features of a nest of `[B, ...]`.
@@ -125,7 +128,26 @@ class ParallelEncoding(nn.Module):
             inputs = self._preprocess(inputs)
         if self._convs:
             inputs = torch.stack([conv(inputs)[0] for conv in self._convs])
-        return self._layers(inputs)
+        return self._encode_one(inputs) if self._is_one else self._layers(inputs)
+
+    def _encode_one(self, x: torch.Tensor) -> torch.Tensor:
+        """`[1, B, out]`, computed without the first dimension, which would slow down every step."""
+        if x.dim() == 3:
+            x = x.squeeze(0)
+        for layer in self._layers.children():
+            x = layer.alone(x) if isinstance(layer, ParallelLinear) else layer(x)
+        return x.unsqueeze(0)
+
+
+def _goes_without_replicas(layers: nn.Module) -> bool:
+    """Whether layers of one replica, from a linear one on, give for `[B, in]` what they should."""
+    modules = list(layers.children())
+    known = (ParallelLinear, *ACTIVATIONS)
+    return (
+        bool(modules)
+        and isinstance(modules[0], ParallelLinear)
+        and all(isinstance(module, known) for module in modules)
+    )
 
 
 def fuse_modules(modules: Sequence[nn.Module]) -> nn.Module:
@@ -138,7 +160,7 @@ def fuse_modules(modules: Sequence[nn.Module]) -> nn.Module:
     if isinstance(first, nn.Sequential):
         layers = zip(*modules, strict=True)  # pyright: ignore[reportArgumentType]
         return nn.Sequential(*[fuse_modules(layer) for layer in layers])
-    if type(first) is nn.Linear:
+    if type(first) in (nn.Linear, Linear):
         return ParallelLinear(modules)  # pyright: ignore[reportArgumentType] - of one kind
     if type(first) is nn.LayerNorm:
         return _ParallelLayerNorm(modules)  # pyright: ignore[reportArgumentType]
@@ -169,9 +191,12 @@ class ParallelLinear(nn.Module):
         """`[R, B, out]`."""
         if x.dim() == 2:
             x = x.expand(self.weight.shape[0], *x.shape)
-        if self.bias is None:
-            return torch.bmm(x, self.weight)
-        return torch.baddbmm(self.bias, x, self.weight)
+        return ops.parallel_linear(x, self.weight, self.bias)
+
+    def alone(self, x: torch.Tensor) -> torch.Tensor:
+        """`[B, out]` for `[B, in]`, of a single replica."""
+        bias = None if self.bias is None else self.bias.view(-1)
+        return ops.linear(x, self.weight.squeeze(0), bias, inputs_first=True)
 
     def extra_repr(self) -> str:
         """The sizes, for print()."""

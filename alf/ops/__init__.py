@@ -1,6 +1,7 @@
 """The mathematics of reinforcement learning as pure functions: tensors in, tensors out."""
 
 from alf.ops.clipping import clipped_exp
+from alf.ops.linear_maps import linear, parallel_linear
 from alf.ops.normalization import normalize_advantages
 from alf.ops.policy_losses import (
     approximate_kl,
@@ -37,8 +38,10 @@ __all__ = [
     "explained_variance",
     "generalized_advantage_estimation",
     "importance_ratio",
+    "linear",
     "normalize_advantages",
     "one_step_discounted_return",
+    "parallel_linear",
     "policy_gradient_loss",
     "quantile_fractions",
     "quantile_huber_loss",

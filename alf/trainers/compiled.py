@@ -20,6 +20,7 @@ from alf import summary
 from alf.algorithms.algorithm import Algorithm
 from alf.distributions import flatten_params, unflatten_params
 from alf.errors import ConfigError
+from alf.ops.linear_maps import hide_products
 
 _MOST_PROGRAMS = 8
 """Each takes seconds to compile; a job that asks for more would compile all the time."""
@@ -164,6 +165,7 @@ class CompiledLoss:
         inputs: list[Any] = [*self._tensors(), *leaves]
         with summary.record_if(False), torch.enable_grad():
             graph = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
+        hide_products(graph)
         # Random numbers come from torch's own generator, as they do without the compiler.
         options: dict[str, Any] = {
             "fallback_random": True,

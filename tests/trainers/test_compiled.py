@@ -10,6 +10,9 @@ from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import LossInfo
 from alf.distributions import DiagNormal
 from alf.errors import ConfigError
+from alf.networks.layers import linear, orthogonal
+from alf.networks.parallel_networks import ParallelLinear
+from alf.ops.linear_maps import _Processor
 from alf.tensor_specs import TensorSpec
 from alf.trainers.compiled import CompiledLoss, Computed
 
@@ -85,6 +88,43 @@ def test_program_computes_what_the_loss_says():
         algorithm.layer.weight.zero_()  # a program reads the parameters of the moment
         algorithm.layer.bias.zero_()
     assert compiled(algorithm.loss, x, scale).info.loc.abs().max() == 0
+
+
+class Wide(Counted):
+    """Has layers whose products are worth another library."""
+
+    def __init__(self):
+        super().__init__()
+        self.wide = nn.Sequential(linear(3, 256, orthogonal(1.0)), nn.Tanh())
+        self.pair = ParallelLinear([linear(256, 256, orthogonal(1.0)) for _ in range(2)])
+
+    def loss(self, x: torch.Tensor, scale: dict[str, torch.Tensor]) -> Computed:
+        """The batch loss."""
+        y = self.pair(self.wide(x)).square() * scale["by"]
+        return Computed(y.mean(), LossInfo(loss=y), None, y)
+
+
+@needs_compiler
+@pytest.mark.skipif(
+    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN"
+)
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The distutils package:DeprecationWarning")
+def test_program_takes_the_faster_products(monkeypatch):
+    """What oneDNN multiplies is called from a program too, and gives the same gradients."""
+    monkeypatch.setattr(_Processor, "is_mkl_slow", True)
+    algorithm = Wide()
+    compiled = CompiledLoss(algorithm, list(algorithm.parameters()))
+    x, scale = torch.randn(64, 3), {"by": torch.tensor(2.0)}
+
+    expected = algorithm.loss(x, scale)
+    got = compiled(algorithm.loss, x, scale)
+
+    torch.testing.assert_close(got.loss, expected.loss.detach())
+    for ours, eager in zip(got.gradients, gradients_of(algorithm, expected), strict=True):
+        assert (ours is None) == (eager is None)
+        if ours is not None:
+            torch.testing.assert_close(ours, eager, rtol=1e-3, atol=1e-6)
 
 
 class Deciding(Counted):
