@@ -2,23 +2,34 @@
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from alf.errors import CheckpointError
+from alf.optimizers.flat import FlatParameters, are_alike
 
 # One call for a list of tensors; torch's own optimizers and clipping are built on these.
 _foreach_norm = torch._foreach_norm  # pyright: ignore
 _foreach_mul_ = torch._foreach_mul_  # pyright: ignore
 
 
+_OF_ALL = ("step",)
+"""Names in an optimizer's state of what is one number, and not one for each of a parameter's."""
+
+Make = Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]
+
+
 class BuiltOptimizer:
     """An optimizer over given parameters.
 
+    Parameters that are alike are moved into one tensor, and stepped as one as long as each has a
+    gradient at each step. What is saved does not tell.
+
     Args:
-        optimizer: torch's optimizer.
+        make: gives torch's optimizer over some parameters, one that computes each number alone.
+        params: the parameters, at least one.
         lr: the learning rate, asked at each step.
         gradient_clipping: the largest norm; `None` for no clipping.
         clip_by_global_norm: whether the norm is that of all gradients together, or of each alone.
@@ -26,19 +37,20 @@ class BuiltOptimizer:
 
     def __init__(
         self,
-        optimizer: torch.optim.Optimizer,
+        make: Make,
+        params: Sequence[torch.nn.Parameter],
         lr: float | Callable[[], float],
         gradient_clipping: float | None = None,
         clip_by_global_norm: bool = False,
     ):
-        self._optimizer = optimizer
-        self._plain_step = inspect.unwrap(type(optimizer).step)
+        self._make = make
+        self._params = list(params)
         self._schedule = lr if callable(lr) else None
         self._gradient_clipping = gradient_clipping
         self._clip_by_global_norm = clip_by_global_norm
-        self._params: list[torch.nn.Parameter] = [
-            param for group in optimizer.param_groups for param in group["params"]
-        ]
+        self._flat = FlatParameters(self._params) if are_alike(self._params) else None
+        self._optimizer = make(self._params if self._flat is None else [self._flat.whole])
+        self._plain_step = inspect.unwrap(type(self._optimizer).step)
 
     @property
     def params(self) -> list[torch.nn.Parameter]:
@@ -53,13 +65,19 @@ class BuiltOptimizer:
         return float(self._optimizer.param_groups[0]["lr"])
 
     def step(self) -> torch.Tensor | None:
-        """Clip the gradients and move the parameters.
+        """Clip the gradients and move the parameters; those without a gradient stay.
 
         Nothing waits for the device.
 
         Returns:
             The norm of all gradients before clipping, a scalar tensor; `None` without clipping.
         """
+        if self._flat is not None and not (
+            self._flat.is_intact() and self._flat.gather_gradients()
+        ):
+            if all(param.grad is None for param in self._params):
+                return None
+            self._take_apart()
         norm = self._clip()
         if self._schedule is not None:
             lr = self._schedule()
@@ -77,8 +95,20 @@ class BuiltOptimizer:
             param.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of torch's optimizer; loads with `weights_only=True`."""
-        return self._optimizer.state_dict()
+        """The state of torch's optimizer over the single parameters.
+
+        It loads with `weights_only=True`.
+        """
+        state = self._optimizer.state_dict()
+        if self._flat is None:
+            return state
+        (group,) = state["param_groups"]
+        everybody = list(range(len(self._params)))
+        of_each = {i: self._part_of(state["state"].get(0, {}), i) for i in everybody}
+        return {
+            "state": of_each if state["state"] else {},
+            "param_groups": [{**group, "params": everybody}],
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the state of another run.
@@ -89,23 +119,59 @@ class BuiltOptimizer:
         Raises:
             CheckpointError: if the state belongs to other parameters.
         """
-        ours = self._optimizer.state_dict()["param_groups"]
-        theirs = state_dict["param_groups"]
-        if [len(group["params"]) for group in ours] != [len(group["params"]) for group in theirs]:
+        theirs = [len(group["params"]) for group in state_dict["param_groups"]]
+        if theirs != [len(self._params)]:
             raise CheckpointError(
                 "the optimizer's state is of a model with another number of parameters: "
                 "load it into the model that it was saved with"
             )
-        groups = [
-            {**mine, "params": other["params"]} for mine, other in zip(ours, theirs, strict=True)
-        ]
-        self._optimizer.load_state_dict({"state": state_dict["state"], "param_groups": groups})
+        state: dict[Any, Any] = state_dict["state"]
+        if self._flat is not None and not _in_step(state, len(self._params)):
+            self._take_apart()
+        if self._flat is not None:
+            state = {0: self._joined(self._flat, state)} if state else {}
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+    def _take_apart(self) -> None:
+        """Step each parameter alone from now on: they are not in step any more."""
+        state = self.state_dict()
+        self._flat = None
+        self._optimizer = self._make(self._params)
+        self._optimizer.load_state_dict(state)
+
+    def _part_of(self, state: dict[str, Any], index: int) -> dict[str, Any]:
+        """What of the state of all parameters belongs to one."""
+        assert self._flat is not None
+        parts: dict[str, Any] = {}
+        for name, value in state.items():
+            part = value
+            if isinstance(value, torch.Tensor):
+                part = (value if name in _OF_ALL else self._flat.parts(value)[index]).clone()
+            parts[name] = part
+        return parts
+
+    def _joined(self, flat: FlatParameters, state: dict[Any, Any]) -> dict[str, Any]:
+        """The state of all parameters from that of each."""
+        joined = dict(state[0])
+        for name, first in state[0].items():
+            if isinstance(first, torch.Tensor) and name not in _OF_ALL:
+                joined[name] = torch.zeros_like(flat.whole)
+                for i, part in enumerate(flat.parts(joined[name])):
+                    part.copy_(state[i][name])
+        return joined
 
     def _clip(self) -> torch.Tensor | None:
         limit = self._gradient_clipping
         if limit is None:
             return None
+        if self._flat is not None and self._clip_by_global_norm:
+            total = _norm(self._flat.gradient)
+            self._flat.gradient.mul_(_factor(total, limit))
+            return total
         grads = [param.grad for param in self._params if param.grad is not None]
+        if self._flat is not None:
+            grads = self._flat.gradient_parts
         if not grads:
             return None
         norms = _foreach_norm(grads)
@@ -115,6 +181,16 @@ class BuiltOptimizer:
         else:
             _foreach_mul_(grads, [_factor(norm, limit) for norm in norms])
         return total
+
+
+def _in_step(state: dict[Any, Any], count: int) -> bool:
+    """Whether all parameters have made the same steps, or none has made any."""
+    if not state:
+        return True
+    if len(state) != count or len({tuple(each) for each in state.values()}) > 1:
+        return False
+    steps = [float(each["step"]) for each in state.values() if "step" in each]
+    return len(set(steps)) <= 1
 
 
 def spare_the_compiler() -> None:

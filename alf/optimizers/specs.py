@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -41,11 +42,13 @@ class Optimizer:
             raise ConfigError(f"gradient_clipping is {self.gradient_clipping}: it must be positive")
         lr = self.lr() if callable(self.lr) else self.lr
         spare_the_compiler()
+        make = partial(self._make, lr=float(lr))
         try:
-            optimizer = self._make(trained, float(lr))
+            return BuiltOptimizer(
+                make, trained, self.lr, self.gradient_clipping, self.clip_by_global_norm
+            )
         except ValueError as error:  # torch checks the ranges
             raise ConfigError(f"{self!r}: {error}") from None
-        return BuiltOptimizer(optimizer, self.lr, self.gradient_clipping, self.clip_by_global_norm)
 
     def _make(self, params: list[torch.nn.Parameter], lr: float) -> torch.optim.Optimizer:
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+from copy import deepcopy
 
 import pytest
 import torch
@@ -198,6 +199,118 @@ class TestSaving:
         saved = Adam().build([param(1.0), param(1.0)]).state_dict()
         with pytest.raises(CheckpointError, match="another number of parameters"):
             Adam().build([param(1.0)]).load_state_dict(saved)
+
+
+def bowl(params):
+    return torch.stack([((p - 1) * (i + 1)).square().sum() for i, p in enumerate(params)]).sum()
+
+
+def train(optimizer, params, steps, skipped=()):
+    """Steps down a bowl; in `skipped` ones the last parameter has no gradient."""
+    for step in range(steps):
+        optimizer.zero_grad()
+        bowl(params).backward()
+        if step in skipped:
+            params[-1].grad = None
+        optimizer.step()
+
+
+def several():
+    """Parameters of several shapes, one laid out with channels last, one a number."""
+    generator = torch.Generator().manual_seed(3)
+    image = torch.randn(2, 3, 4, 5, generator=generator).to(memory_format=torch.channels_last)
+    shapes = [(3,), (4, 2), ()]
+    return [
+        nn.Parameter(image),
+        *(nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes),
+    ]
+
+
+class TestFlat:
+    """Parameters in one tensor."""
+
+    @pytest.mark.parametrize("clips", [True, False], ids=["global norm", "each alone"])
+    @pytest.mark.parametrize("spec", ALL, ids=lambda s: type(s).__name__)
+    def test_steps_are_those_of_torch(self, spec: Optimizer, clips):
+        """What is stepped as one moves as if each parameter were stepped alone."""
+        spec = dataclasses.replace(spec, lr=0.1, gradient_clipping=2.0, clip_by_global_norm=clips)
+        ours, theirs = several(), several()
+        optimizer = spec.build(ours)
+        alone = spec._make(theirs, 0.1)
+        train(optimizer, ours, 5)
+        for _ in range(5):
+            alone.zero_grad()
+            bowl(theirs).backward()
+            for group in [theirs] if clips else [[p] for p in theirs]:
+                nn.utils.clip_grad_norm_(group, 2.0)
+            alone.step()
+
+        for one, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+    def test_parameters_stay_what_they_were(self):
+        """Objects, values, shapes and strides; all in one stretch of memory."""
+        params, before = several(), several()
+        Adam().build(params)
+
+        for one, other in zip(params, before, strict=True):
+            assert torch.equal(one, other)
+            assert one.stride() == other.stride()
+        assert 1 == len({p.untyped_storage().data_ptr() for p in params})
+
+    @pytest.mark.parametrize("spec", ALL, ids=lambda s: type(s).__name__)
+    @pytest.mark.parametrize("skipped", [(), (1,), (4,)], ids=["never", "before", "after"])
+    def test_saved_state_is_that_of_single_parameters(self, spec: Optimizer, skipped):
+        """Torch's own optimizer takes it; a resumed run ends at the same bits, gaps or not."""
+        params = several()
+        optimizer = spec.build(params)
+        train(optimizer, params, 3, [s for s in skipped if s < 3])
+        twins = [nn.Parameter(p.detach().clone()) for p in params]
+        saved = deepcopy(optimizer.state_dict())
+        spec._make(twins, 0.1).load_state_dict(deepcopy(saved))
+        resumed = spec.build(twins)
+        resumed.load_state_dict(deepcopy(saved))
+        rest = [s - 3 for s in skipped]
+        train(optimizer, params, 3, rest)
+        train(resumed, twins, 3, rest)
+
+        assert list(range(4)) == saved["param_groups"][0]["params"]
+        for index, state in saved["state"].items():
+            for name, value in state.items():
+                if isinstance(value, torch.Tensor) and name != "step":
+                    assert value.shape == params[index].shape
+        for one, other in zip(params, twins, strict=True):
+            assert torch.equal(one, other)
+
+    def test_parameter_without_gradient_does_not_move(self):
+        """Adam's averages would go on moving it if a missing gradient were a zero one."""
+        params = several()
+        optimizer = Adam(lr=0.1).build(params)
+        train(optimizer, params, 3)
+        before = [p.detach().clone() for p in params]
+        train(optimizer, params, 1, skipped=(0,))
+
+        assert torch.equal(before[-1], params[-1])
+        assert not torch.equal(before[0], params[0])
+
+    def test_new_memory_is_noticed(self):
+        """A parameter whose memory was replaced is still the one that is moved."""
+        params = several()
+        optimizer = SGD(lr=0.5).build(params)
+        params[1].data = torch.zeros(3)
+        train(optimizer, params, 1)
+
+        # The slope of (2 (x - 1))^2 at 0 is -8.
+        assert [4.0] * 3 == params[1].tolist()
+
+    def test_other_kinds_are_stepped_alone(self):
+        """Two dtypes cannot lie in one tensor."""
+        params = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2, dtype=torch.float64))]
+        optimizer = Adam(lr=0.1, fused=False).build(params)
+        train(optimizer, params, 1)
+
+        for p in params:
+            torch.testing.assert_close(p.detach().float(), torch.full((2,), 0.1))
 
 
 def test_fused_where_torch_has_it():
