@@ -134,7 +134,8 @@ class ParallelEncoding(nn.Module):
         """`[1, B, out]`, computed without the first dimension, which would slow down every step."""
         if x.dim() == 3:
             x = x.squeeze(0)
-        for layer in self._layers.children():
+        for layer in self._layers._modules.values():
+            assert layer is not None
             x = layer.alone(x) if isinstance(layer, ParallelLinear) else layer(x)
         return x.unsqueeze(0)
 
@@ -195,8 +196,9 @@ class ParallelLinear(nn.Module):
 
     def alone(self, x: torch.Tensor) -> torch.Tensor:
         """`[B, out]` for `[B, in]`, of a single replica."""
-        bias = None if self.bias is None else self.bias.view(-1)
-        return ops.linear(x, self.weight.squeeze(0), bias, inputs_first=True)
+        bias = self.bias  # [1, 1, out], of which one row is left
+        weight = self.weight.squeeze(0)
+        return ops.linear(x, weight, None if bias is None else bias.view(-1), inputs_first=True)
 
     def extra_repr(self) -> str:
         """The sizes, for print()."""

@@ -139,7 +139,7 @@ def test_what_is_not_usual_is_left_to_torch(ways, size):
     doubles = [t.detach().double() for t in (x, weight, bias)]
 
     assert torch.equal(F.linear(*doubles), linear(*doubles))
-    deeper = x.detach()[None, None]
+    deeper = x.detach()[:, None]
     assert torch.equal(F.linear(deeper, weight, bias), linear(deeper, weight, bias))
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.bfloat16 == linear(x, weight, bias).dtype
