@@ -95,6 +95,7 @@ class TrainJob:
         traceback: TracebackType | None,
     ) -> None:
         self._open.close()
+        self._ranks.close()
 
     def run(self) -> int | None:
         """Train; returns the number of the signal that stopped it, or `None` at the end.
@@ -123,7 +124,6 @@ class TrainJob:
         if self._ranks.is_first:
             self._record_start(trainer, seed, newest, overrides, decode_source(loaded.source))
         self._train(trainer)
-        self._ranks.close()
         return trainer.stopped_by
 
     def _record_start(

@@ -5,16 +5,18 @@ is. `launch` names a file at which they meet, so that no port has to be free; to
 """
 
 import os
+import shutil
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
 from alf.device import get_default_device
 from alf.errors import TrainingError, UsageError
-from alf.trainers.distributed.launch import MEETING_VARIABLE, WATCHED_VARIABLE
+from alf.trainers.distributed.launch import MEETING_VARIABLE
 from alf.trainers.distributed.ranks import ConnectedRanks
 
 _GPUS_VARIABLE = "CUDA_VISIBLE_DEVICES"
@@ -34,13 +36,13 @@ def connect(environment: Mapping[str, str] = os.environ) -> ConnectedRanks:
         UsageError: there are fewer GPUs than processes, or what was told is no number.
         TrainingError: the others are not found.
     """
-    if environment.get(WATCHED_VARIABLE):
-        _end_with_launcher()
+    place = environment.get(MEETING_VARIABLE)
+    if place:
+        _end_with_launcher(Path(place).parent)
     rank, count = _number(environment, "RANK"), _number(environment, "WORLD_SIZE")
     local_rank = _number(environment, "LOCAL_RANK", rank)
     _take_gpu(local_rank, _number(environment, "LOCAL_WORLD_SIZE", count))
     device = get_default_device()
-    place = environment.get(MEETING_VARIABLE)
     try:
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
@@ -98,12 +100,17 @@ def _not_met(rank: int, count: int, environment: Mapping[str, str], error: Excep
     return f"{text} Look for what another rank said before; else start the job once more"
 
 
-def _end_with_launcher() -> None:
-    """Die with the process that started this one, however that dies: it holds our stdin."""
+def _end_with_launcher(folder: Path) -> None:
+    """Die with the process that started this one, however that dies: it holds our stdin.
+
+    Args:
+        folder: what it would have removed.
+    """
 
     def watch() -> None:
         while os.read(0, 1):
             pass
+        shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
     threading.Thread(target=watch, name="launcher", daemon=True).start()

@@ -19,7 +19,6 @@ from types import FrameType
 from alf.errors import LostRankError, TrainingError, UsageError
 
 MEETING_VARIABLE = "ALF_RANKS_MEET_AT"
-WATCHED_VARIABLE = "ALF_RANK_IS_WATCHED"
 
 _POLL_SECONDS = 0.05
 # For a rank that has lost another one, to notice it and to close its environments.
@@ -27,6 +26,8 @@ _GRACE_SECONDS = 10.0
 _STOPPING = ("SIGINT", "SIGTERM")
 _SAVING = ("SIGUSR2",)  # not on Windows
 _SHOWN_LINES = 30
+# Exit codes of ranks that were asked to stop.
+_STOPPED = tuple(128 + getattr(signal, name) for name in _STOPPING)
 # The line of a message, or the end of a traceback, that says what went wrong.
 _ERROR_LINE = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b.*$", re.M)
 
@@ -143,7 +144,6 @@ def _environment(number: int, count: int, folder: Path) -> dict[str, str]:
         "WORLD_SIZE": str(count),
         "LOCAL_WORLD_SIZE": str(count),
         MEETING_VARIABLE: str(folder / "meeting"),
-        WATCHED_VARIABLE: "1",
     }
 
 
@@ -171,37 +171,37 @@ def _wait(ranks: Sequence[_Rank]) -> _Rank | None:
     """Until all have ended, or one has failed and the others had their time to notice.
 
     Returns:
-        The one that failed first, and not because it lost another one; `None` without any.
+        The one whose failure is the cause; `None` without any.
     """
-    cause: _Rank | None = None
     deadline: float | None = None
     while any(rank.code() is None for rank in ranks):
         time.sleep(_POLL_SECONDS)
-        failed = [rank for rank in ranks if rank.code() not in (None, 0)]
-        if failed and deadline is None:
-            deadline = time.monotonic() + _GRACE_SECONDS
-        if cause is None:
-            cause = _first_cause(failed)
-        if deadline is not None and time.monotonic() > deadline:
-            break
-    return cause or _first_cause(ranks) or next((r for r in ranks if r.code()), None)
+        if any(rank.code() not in (None, 0) for rank in ranks):
+            deadline = deadline or time.monotonic() + _GRACE_SECONDS
+            if time.monotonic() > deadline:
+                break
+    # The more it is a failure of its own, the more it is the cause.
+    unlucky = [rank for rank in ranks if rank.code() not in (None, 0)]
+    return min(unlucky, key=_innocence, default=None)
 
 
-def _first_cause(ranks: Sequence[_Rank]) -> _Rank | None:
-    """Of those that have ended, one that failed by itself."""
-    return next((r for r in ranks if r.code() not in (None, 0, LostRankError.exit_code)), None)
+def _innocence(rank: _Rank) -> int:
+    code = rank.code()
+    if code == LostRankError.exit_code:
+        return 2
+    return 1 if code in _STOPPED else 0
 
 
 def _outcome(ranks: Sequence[_Rank], failed: _Rank | None, sent: Sequence[int]) -> int:
+    """The exit code of the job, given the rank that is the cause of its end, if there is one."""
     if failed is None:
         return 0
     code = failed.code()
     assert code is not None
+    if -code in sent:  # before the rank could do anything about it
+        return 128 - code
     if code > 0 and failed.number == 0:  # it has said why
-        return code if code != LostRankError.exit_code else 1
-    stopped = [-code, code - 128]
-    if any(number in stopped for number in sent):  # somebody asked for it
-        return 128 + (-code if code < 0 else code - 128)
+        return 1 if code == LostRankError.exit_code else code
     kind = UsageError if code == UsageError.exit_code else TrainingError
     raise kind(_describe(failed, len(ranks), code))
 
@@ -209,12 +209,12 @@ def _outcome(ranks: Sequence[_Rank], failed: _Rank | None, sent: Sequence[int]) 
 def _describe(rank: _Rank, count: int, code: int) -> str:
     text = f"rank {rank.number} of {count} (process {rank.process.pid}) "
     if code < 0:
-        text += f"was killed by {_signal_name(-code)}; it may have run out of memory"
+        text += f"was killed by {_signal_name(-code)}; it may have run out of memory."
     else:
-        text += f"ended with exit code {code}"
+        text += f"ended with exit code {code}."
     if rank.number:
         said = _last_words(rank.log)
-        text += ".\nIt said:\n" + said if said else ", and said nothing"
+        text += f" It said:\n{said}" if said else " It said nothing."
     return f"{text}\nThe same command without --conf goes on from the newest checkpoint"
 
 

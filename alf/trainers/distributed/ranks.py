@@ -6,6 +6,7 @@ others. What is called on one rank is called on all of them, in the same order.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -156,8 +157,13 @@ class ConnectedRanks(Ranks):
         try:
             yield
         except RuntimeError as error:  # torch has no narrower class for it
-            reason = str(error).strip().partition("\n")[0]
             raise LostRankError(
                 f"rank {self.rank} of {self.count} cannot go on, as another rank has ended or does "
-                f"not answer: what that rank said is the cause ({reason[:200]})"
+                f"not answer ({_reason(error)}): the cause is what that rank says"
             ) from error
+
+
+def _reason(error: RuntimeError) -> str:
+    """What torch says of a connection that broke, without its place in the sources and advice."""
+    text = str(error).strip().partition("\n")[0]
+    return re.sub(r"^\[\S+\] ", "", text).partition(". ")[0][:200]
