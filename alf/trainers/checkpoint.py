@@ -31,7 +31,7 @@ import torch
 from torch import nn
 
 from alf.errors import CheckpointError, TrainingError
-from alf.snapshot.exclusions import is_safe_name
+from alf.snapshot.links import is_inside
 
 SCHEMA_VERSION = 1
 MODEL_FILE = "model.safetensors"
@@ -39,7 +39,6 @@ TRAINER_FILE = "trainer.pt"
 FINGERPRINT_FILE = "fingerprint.pt"
 INDEX_FILE = "checkpoint.json"
 _NAME = re.compile(r"ckpt-(\d+)")
-_PART = re.compile(r"rank-[1-9]\d*/")
 
 
 def _no_parts(folder: Path) -> tuple[Mapping[str, str], Mapping[str, str]]:
@@ -358,12 +357,9 @@ def _checked_facts(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked_names(digests: Any, folder: Path) -> dict[str, str]:
-    """Digests of files in the folder itself: what is named here is read, and later removed."""
+    """Digests of files below the folder: what is named here is read, and later removed."""
     for name, digest in digests.items() if isinstance(digests, dict) else [("", "")]:
-        part = _PART.match(name)
-        inner = name[part.end() :] if part else name
-        leads_out = part is not None and (folder / part[0]).is_symlink()
-        if not is_safe_name(inner) or leads_out or not isinstance(digest, str):
+        if not is_inside(folder, name) or not isinstance(digest, str):
             raise ValueError(f"{name!r} is no file of a checkpoint")
     return digests
 

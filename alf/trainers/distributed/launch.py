@@ -215,7 +215,9 @@ def _describe(rank: _Rank, count: int, code: int) -> str:
     if rank.number:
         said = _last_words(rank.log)
         text += f" It said:\n{said}" if said else " It said nothing."
-    return f"{text}\nThe same command without --conf goes on from the newest checkpoint"
+    if code != UsageError.exit_code:
+        text += "\nThe same command without --conf goes on from the newest checkpoint"
+    return text
 
 
 def _last_words(log: Path) -> str:
