@@ -198,7 +198,7 @@ class TrainJob:
             torch.use_deterministic_algorithms(self._deterministic)
         seed_everything(seed)
         env = self._open.enter_context(
-            create_environment(seed=env_seed, **environments_of(self._ranks))
+            create_environment(seed=env_seed, **environments_of(config, self._ranks))
         )
         evaluator = None
         if config.evaluate and self._ranks.is_first:

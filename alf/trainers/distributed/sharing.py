@@ -65,13 +65,17 @@ def share_of(name: str, total: int, ranks: Ranks) -> int:
     return total // ranks.count
 
 
-def environments_of(ranks: Ranks) -> dict[str, Any]:
+def environments_of(config: TrainerConfig, ranks: Ranks) -> dict[str, Any]:
     """Which environments of the job a rank steps, as arguments of `create_environment`.
+
+    Args:
+        config: settings of the job. Training from recorded episodes steps none.
+        ranks: the processes that share.
 
     Raises:
         ConfigError: they cannot be divided.
     """
-    if ranks.count == 1:
+    if ranks.count == 1 or config.offline_buffer_dir is not None:
         return {}
     count = share_of(_ENVIRONMENTS, get_config_value(_ENVIRONMENTS), ranks)
     return {"num_parallel_environments": count, "first_environment": ranks.rank * count}
