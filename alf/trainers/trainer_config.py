@@ -118,8 +118,7 @@ class TrainerConfig:
             takes some ten seconds at the start and a C++ compiler, and pays for long jobs.
 
         ddp_paras_check_interval: training in several processes, check every so many iterations that
-            all have the same parameters, bit for bit; 0 checks at checkpoints alone, where it is
-            done anyway.
+            all have the same parameters, bit for bit; 0 checks that before checkpoints alone.
 
         num_checkpoints: how many checkpoints to write, evenly spaced, and to keep: beyond that the
             oldest goes, never the newest or the best. The last iteration always writes one; 0
@@ -177,7 +176,7 @@ class TrainerConfig:
 
     compile: bool = False
 
-    ddp_paras_check_interval: int = 100
+    ddp_paras_check_interval: int = 0
 
     num_checkpoints: int = 10
     fingerprint_steps: int = 64
