@@ -236,6 +236,25 @@ def test_another_number_of_processes(count, ranks, copied, capsys):
     assert counted[9] <= counted[11]
 
 
+def test_each_rank_draws_for_itself(job):
+    """Other actions, other minibatches, and other episodes."""
+    checkpoint = CheckpointFolder(job).open(10)
+    first, second = (load_trainer_state(checkpoint, rank) for rank in (0, 1))
+
+    for name in ("torch", "python"):
+        assert str(first["random"][name]) != str(second["random"][name])
+    assert str(first["env"]["simulator"]) != str(second["env"]["simulator"])
+    assert "optimizers" in first["learner"].keys() - second["learner"].keys()
+
+
+def test_a_finished_job_has_nothing_left(ranks, copied):
+    """What all ranks have stepped counts, also before the first iteration of a resumed job."""
+    steps = index(copied, 10)["env_steps"]
+    said = ranks.train(copied, f"--conf_param=TrainerConfig.num_env_steps={steps}")
+
+    assert "Nothing is left to train: 10 iterations are done" in said
+
+
 def test_play_needs_no_part_of_another_rank(copied, capsys):
     """The policy is in the checkpoint itself; training needs the parts, and says so."""
     parts = copied / "train" / "algorithm" / "ckpt-10" / "rank-1"
