@@ -85,6 +85,8 @@ def _take_gpu(local_rank: int, local_count: int) -> None:
     visible = os.environ.get(_GPUS_VARIABLE)
     names = visible.split(",") if visible else [str(number) for number in range(there)]
     os.environ[_GPUS_VARIABLE] = names[local_rank]
+    if torch.cuda.device_count() > 1:  # the driver has looked before, and sees all of them still
+        torch.cuda.set_device(local_rank)
 
 
 def _not_met(rank: int, count: int, environment: Mapping[str, str], error: Exception) -> str:

@@ -16,7 +16,7 @@ import torch
 
 from alf.bin import train
 from alf.errors import TrainingError, UsageError
-from alf.trainers.distributed.connect import connect
+from alf.trainers.distributed.connect import _take_gpu, connect
 from alf.trainers.distributed.launch import number_of_processes
 
 CONF = """
@@ -225,6 +225,18 @@ def test_as_many_processes_as_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UsageError, match="torch finds one GPU here: leave it out"):
         number_of_processes(None)
+
+
+def test_a_rank_sees_one_gpu(monkeypatch):
+    """That of its number, among those that the job may use."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6,7")
+    names = os.environ["CUDA_VISIBLE_DEVICES"].split(",")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(names))
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: names.append(f"set {number}"))
+    _take_gpu(1, 3)
+
+    assert "6" == os.environ["CUDA_VISIBLE_DEVICES"]
+    assert "set 1" == names[-1]
 
 
 def test_more_processes_than_gpus(monkeypatch):
