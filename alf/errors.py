@@ -8,6 +8,7 @@
     ├── SnapshotError             a snapshot could not be taken, found, or proved to be what runs
     ├── EnvError                  an environment could not be made, or broke while stepping
     ├── TrainingError             training cannot go on
+    │   └── LostRankError         another process of the job has ended, which is the cause
     ├── RenderError               data cannot be drawn or a recording cannot be written
     └── ContractError             an algorithm or an environment breaks a promise (alf.testing)
 
@@ -50,6 +51,16 @@ class EnvError(AlfError):
 
 class TrainingError(AlfError):
     """Training cannot go on: a loss is not finite, or a piece that it needs is gone."""
+
+
+class LostRankError(TrainingError):
+    """Another process of a distributed job has ended, or does not answer; that is the cause.
+
+    The exit code tells who started the processes to look for the cause elsewhere; it is not that of
+    a command.
+    """
+
+    exit_code = 75
 
 
 class RenderError(AlfError):

@@ -6,18 +6,26 @@
 The job's folder gets a snapshot of the code that runs, the conf with its overrides, checkpoints,
 and the training curves. SIGINT and SIGTERM finish the iteration, save, and stop; SIGUSR2 saves and
 goes on.
+
+    python -m alf.bin.train --root_dir /tmp/job --conf my_conf.py --distributed multi-gpu
+
+trains the same in one process a GPU.
 """
 
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from absl import flags, logging
 
 from alf.bin import command
+from alf.errors import UsageError
+from alf.trainers.distributed.launch import is_rank, launch, number_of_processes
 
 if TYPE_CHECKING:
+    from alf.trainers.distributed.ranks import Ranks
     from alf.trainers.train_job import TrainJob
 
 FLAGS = flags.FlagValues()
@@ -47,20 +55,41 @@ flags.DEFINE_bool(
 flags.DEFINE_enum(
     "distributed",
     "none",
-    ["none"],
-    "How training is spread over processes.",
+    ["none", "multi-gpu"],
+    "How training is spread over processes: not at all, or over one process a GPU, which share the "
+    "environments and the minibatches of the conf.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "num_processes",
+    None,
+    "With --distributed multi-gpu: how many processes; left out, as many as there are GPUs.",
     flag_values=FLAGS,
 )
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; returns its exit code."""
-    return command.main(_train, FLAGS, __doc__, argv, program="alf train")
+    return command.main(partial(_train, argv=argv), FLAGS, __doc__, argv, program="alf train")
 
 
-def _train(flag_values: flags.FlagValues) -> int:
+def _train(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
     if hasattr(signal, "SIGUSR2"):  # before there is a model, there is nothing to save
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    is_distributed = flag_values["distributed"].value != "none"
+    count = flag_values["num_processes"].value
+    if count is not None and not is_distributed:
+        raise UsageError("--num_processes goes with --distributed multi-gpu: give both, or neither")
+    if is_distributed and not is_rank():
+        command.required(flag_values, "root_dir", "/tmp/my_job")
+        return launch("alf.bin.train", argv, number_of_processes(count))
+    ranks: Ranks | None = None
+    if is_distributed:
+        from alf.trainers.distributed.connect import connect
+
+        ranks = connect()
+        if not ranks.is_first:  # one of them tells how it goes
+            logging.set_verbosity(logging.ERROR)
     from alf.trainers.train_job import TrainJob
 
     job = TrainJob(
@@ -71,6 +100,7 @@ def _train(flag_values: flags.FlagValues) -> int:
         deterministic=bool(flag_values["force_torch_deterministic"].value),
         command_line=sys.argv,
         report=command.print_line,
+        ranks=ranks,
     )
     return _run(job)
 

@@ -43,6 +43,7 @@ def create_environment(
     torch_num_threads_per_env: int = 1,
     parallel_environment_ctor: Callable[..., AlfEnvironment] = ProcessEnvironment,
     seed: int | None = None,
+    first_environment: int = 0,
     batched_wrappers: Sequence[Callable[[AlfEnvironment], AlfEnvironment]] = (),
     render_mode: str | None = None,
 ) -> AlfEnvironment:
@@ -69,6 +70,8 @@ def create_environment(
             `partial(ProcessEnvironment, num_workers=4)`.
         seed: environment `i` is seeded with `seed + i` at the first `reset()`; `None` draws from
             the system.
+        first_environment: number of the first environment of this batch among those of a job whose
+            processes have a batch each; `env_load_fn` and seeds count from there.
         batched_wrappers: applied to the batch, in order.
         render_mode: of environment 0, e.g. `"rgb_array"`.
 
@@ -81,12 +84,14 @@ def create_environment(
             "create_environment.num_parallel_environments must be at least 1; it is "
             f"{num_parallel_environments}"
         )
+    if seed is not None:
+        seed += first_environment
     load = eval_env_load_fn if for_evaluation and eval_env_load_fn else env_load_fn
     if _makes_batches(load):
         env = load(env_name, batch_size=num_parallel_environments, seed=seed)
         return _wrapped(env, batched_wrappers)
     ctors = [
-        partial(_load_one, load, env_name, i, render_mode if i == 0 else None)
+        partial(_load_one, load, env_name, first_environment + i, render_mode if i == 0 else None)
         for i in range(num_parallel_environments)
     ]
     parallel = partial(parallel_environment_ctor, torch_num_threads=torch_num_threads_per_env)

@@ -38,6 +38,11 @@ class AverageEpisodicAggregationMetric(Metric):
         self._buffer = MetricBuffer(buffer_size)
         self._sums: list[Array] = []
 
+    @property
+    def num_values(self) -> int:
+        """How many episodes are averaged."""
+        return len(self._buffer)
+
     @abc.abstractmethod
     def _accumulate(self, view: StepView) -> None:
         """Add a step to the accumulators of all environments."""

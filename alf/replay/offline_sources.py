@@ -61,7 +61,9 @@ def _columns(source: Source, specs: StepSpecs) -> Iterable[tuple[Columns, str]]:
         return [(columns_of(minari_episodes(source.removeprefix(PREFIX)), where), where)]
     folder = Path(source).expanduser()
     if has_replay(folder):
-        return [(replay_columns(folder), f"the replay buffer in '{folder}'")]
+        # Where several processes trained together, each but the first has a folder in there.
+        found = [folder, *sorted(part for part in folder.glob("rank-*") if has_replay(part))]
+        return [(replay_columns(part), f"the replay buffer in '{part}'") for part in found]
     names = specs.column_names()
     return ((read_columns(path, names), f"'{path}'") for path in _files(source))
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from alf.errors import RootDirError
-from alf.snapshot.exclusions import STORE_NAME
+from alf.snapshot.exclusions import STORE_NAME, is_safe_path
 
 # What jobs and plays write to. The copies of packages have rules of their own: links in them are
 # replaced by what the snapshot holds.
@@ -40,6 +40,17 @@ def refuse_links_out(root_dir: Path | str) -> None:
         elif path.is_dir():
             with os.scandir(path) as entries:
                 pending += [Path(e) for e in entries if e.is_symlink() or e.is_dir()]
+
+
+def is_inside(folder: Path, path: str) -> bool:
+    """Whether a path, parts joined with `/`, names a place below a folder, reached by no link.
+
+    Args:
+        folder: it may be a link itself.
+        path: as a file from anybody names it.
+    """
+    outer = path.rpartition("/")[0]
+    return is_safe_path(path) and not (outer and Links(folder).crossed(outer))
 
 
 class Links:

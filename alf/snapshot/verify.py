@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from alf.errors import CheckpointError, SnapshotError
-from alf.snapshot.exclusions import is_safe_name
+from alf.snapshot.links import is_inside
 from alf.snapshot.store import Entry, Store
 from alf.snapshot.working_copy import copied_entry, edited_files, is_copy_of
 
@@ -133,7 +133,7 @@ def read_digests(folder: Path) -> Mapping[str, str] | None:
     if not isinstance(digests, dict):
         return None
     named = cast(dict[str, Any], digests)
-    inside = all(is_safe_name(name) and isinstance(text, str) for name, text in named.items())
+    inside = all(is_inside(folder, name) and isinstance(text, str) for name, text in named.items())
     return named if inside else None
 
 

@@ -4,6 +4,7 @@
     ckpt-N/trainer.pt          optimizers, counters, random states; loads with `weights_only=True`
     ckpt-N/fingerprint.pt      what the policy answered to recorded inputs; loads likewise
     ckpt-N/replay.*            the replay buffer, where there is one; play never reads it
+    ckpt-N/rank-K/             `trainer.pt` and `replay.*` of another process that trained along
     ckpt-N/checkpoint.json     schema version, N, environment steps, snapshot id, digests
 
 A folder is filled under another name in the same place and renamed when it is on disk, so a reader
@@ -30,7 +31,7 @@ import torch
 from torch import nn
 
 from alf.errors import CheckpointError, TrainingError
-from alf.snapshot.exclusions import is_safe_name
+from alf.snapshot.links import is_inside
 
 SCHEMA_VERSION = 1
 MODEL_FILE = "model.safetensors"
@@ -38,6 +39,10 @@ TRAINER_FILE = "trainer.pt"
 FINGERPRINT_FILE = "fingerprint.pt"
 INDEX_FILE = "checkpoint.json"
 _NAME = re.compile(r"ckpt-(\d+)")
+
+
+def _no_parts(folder: Path) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    return {}, {}
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class CheckpointFacts:
         snapshot: id of the snapshot that made it; `None` if the job stored none.
         seed: what the job was seeded with.
         average_return: of the last training episodes when it was saved; `None` before one ended.
+        processes: how many trained together; all but the first have a folder in it.
     """
 
     iteration: int
@@ -57,6 +63,7 @@ class CheckpointFacts:
     snapshot: str | None
     seed: int
     average_return: float | None = None
+    processes: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +139,7 @@ class CheckpointFolder:
         trainer_state: Mapping[str, Any],
         save_replay: Callable[[Path], Mapping[str, str]] = lambda folder: {},
         fingerprint: Mapping[str, Any] | None = None,
+        gather_parts: Callable[[Path], tuple[Mapping[str, str], Mapping[str, str]]] = _no_parts,
     ) -> Checkpoint:
         """Write a checkpoint; one of the same iteration is replaced.
 
@@ -142,6 +150,8 @@ class CheckpointFolder:
             save_replay: writes the replay buffer into a folder and returns the SHA-256 of each
                 file, by name.
             fingerprint: nested dicts and lists like `trainer_state`; `None` for none.
+            gather_parts: called last with the folder, to let other processes write into it; gives
+                the SHA-256 of their files, and of those that are of replay buffers.
 
         Raises:
             TrainingError: it cannot be written, e.g. because the disk is full. Earlier
@@ -160,14 +170,16 @@ class CheckpointFolder:
             # safetensors lets nobody but the owner read; colleagues shall be able to play.
             (partial / MODEL_FILE).chmod((partial / TRAINER_FILE).stat().st_mode)
             digests = {file.name: _digest(file) for file in sorted(partial.iterdir())}
+            replay_digests = save_replay(partial)
+            parts = gather_parts(partial)
             index = {
                 "schema_version": SCHEMA_VERSION,
                 **asdict(facts),
-                "digests": digests,
-                "replay_digests": dict(save_replay(partial)),
+                "digests": {**digests, **parts[0]},
+                "replay_digests": {**replay_digests, **parts[1]},
             }
             (partial / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n")
-            for file in partial.iterdir():
+            for file in partial.rglob("*"):
                 _sync(file)
             _sync(partial)
             _replace(partial, final)
@@ -236,13 +248,24 @@ def load_model(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
         ) from None
 
 
-def load_trainer_state(checkpoint: Checkpoint) -> dict[str, Any]:
+def part_folder(rank: int) -> str:
+    """The folder in a checkpoint of a process that trained along; `""` for the first one."""
+    return f"rank-{rank}" if rank else ""
+
+
+def load_trainer_state(checkpoint: Checkpoint, rank: int = 0) -> dict[str, Any]:
     """Optimizers, counters and random states, after checking the file's digest.
+
+    Args:
+        checkpoint: holds them.
+        rank: of which of the processes that trained together; all but the first have no optimizers
+            of their own.
 
     Raises:
         CheckpointError: the file is missing, cut short or changed, or holds anything but data.
     """
-    return _load_data(checkpoint, TRAINER_FILE)
+    folder = part_folder(rank)
+    return _load_data(checkpoint, f"{folder}/{TRAINER_FILE}" if folder else TRAINER_FILE)
 
 
 def load_fingerprint(checkpoint: Checkpoint) -> dict[str, Any] | None:
@@ -295,14 +318,15 @@ def _read_index(path: Path) -> Checkpoint:
     try:
         index = json.loads((path / INDEX_FILE).read_text())
         version = index["schema_version"]
+        index.setdefault("processes", 1)  # which earlier versions do not tell
         named = {f.name: index[f.name] for f in fields(CheckpointFacts)}
         checkpoint = Checkpoint(
             **_checked_facts(named),
             path=path,
-            digests=_checked_names(index["digests"]),
-            replay_digests=_checked_names(index["replay_digests"]),
+            digests=_checked_names(index["digests"], path),
+            replay_digests=_checked_names(index["replay_digests"], path),
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"'{path / INDEX_FILE}' cannot be read: {type(error).__name__}: {error}. "
             f"The checkpoint is damaged. {_other(path)}"
@@ -321,6 +345,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "seed": (int,),
     "snapshot": (str, type(None)),
     "average_return": (int, float, type(None)),
+    "processes": (int,),
 }
 
 
@@ -331,10 +356,10 @@ def _checked_facts(facts: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _checked_names(digests: Any) -> dict[str, str]:
-    """Digests of files in the folder itself: what is named here is read, and later removed."""
+def _checked_names(digests: Any, folder: Path) -> dict[str, str]:
+    """Digests of files below the folder: what is named here is read, and later removed."""
     for name, digest in digests.items() if isinstance(digests, dict) else [("", "")]:
-        if not is_safe_name(name) or not isinstance(digest, str):
+        if not is_inside(folder, name) or not isinstance(digest, str):
             raise ValueError(f"{name!r} is no file of a checkpoint")
     return digests
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import TimeStep
+from alf.trainers.distributed.ranks import Ranks
 from alf.trainers.rollout import Rollout
 from alf.trainers.trainer_config import TrainerConfig
 from alf.trainers.update import Updater
@@ -36,6 +37,11 @@ class Learner(ABC):
         self._config = config
         self._rollout = Rollout(algorithm, observe, batch_size, config.unroll_length)
         self._updater = Updater(algorithm, config)
+        self._ranks = Ranks()
+
+    def train_among(self, ranks: Ranks) -> None:
+        """From now on, learn from what all processes of a job see; called before training."""
+        self._ranks = self._updater.ranks = ranks
 
     @abstractmethod
     def train_iter(self) -> None:

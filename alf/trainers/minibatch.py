@@ -57,7 +57,7 @@ class MinibatchLearner(Learner):
         leaves, structure = flatten_params((inputs, rollout_info))
         flat = [leaf.flatten(0, 1) for leaf in leaves]
         num_steps = inputs.step_type[:-1].numel() if self._config.compile else len(valid)
-        count = max(1, round(num_steps / (self._config.mini_batch_size or num_steps)))
+        count = self._num_minibatches(num_steps)
         epochs = self._config.num_updates_per_train_iter
         for epoch in range(epochs):
             order = valid[torch.randperm(len(valid), device=valid.device)]
@@ -71,6 +71,12 @@ class MinibatchLearner(Learner):
                     return self._end(inputs, rollout_info)
         return self._end(inputs, rollout_info)
 
+    def _num_minibatches(self, num_steps: int) -> int:
+        """How many minibatches an epoch has, as many on all ranks, whose steps differ in number."""
+        each = [steps for (steps,) in self._ranks.gather(num_steps)]
+        mean = sum(each) / len(each)
+        return max(1, min(round(mean / (self._config.mini_batch_size or mean)), int(min(each))))
+
     @torch.no_grad()
     def _end(self, inputs: TimeStep, rollout_info: Any) -> None:
         self._algorithm.after_train_iter(inputs, rollout_info)
@@ -81,6 +87,8 @@ class MinibatchLearner(Learner):
         with nullcontext() if is_last else summary.record_if(False):
             computed = self._updater.compute(self._loss, inputs, rollout_info)
         stop = self._algorithm.should_stop_epochs(computed.info)
+        if self._ranks.count > 1:
+            stop = any(wants for (wants,) in self._ranks.gather(stop))
         if stop and not is_last and summary.should_record_summaries():
             computed = self._updater.compute(self._loss, inputs, rollout_info)
         with nullcontext() if is_last or stop else summary.record_if(False):

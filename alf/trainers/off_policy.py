@@ -20,6 +20,9 @@ from alf.trainers.trainer_config import TrainerConfig
 from alf.trainers.update import total_loss, valid_steps
 from alf.transforms import DataTransformer
 
+DEFAULT_BATCH_SIZE = 256
+"""Sequences of a sample where `TrainerConfig.mini_batch_size` does not say."""
+
 
 class ReplayLearner(Learner):
     """Collects a few steps, then makes some updates on samples of all that is remembered.
@@ -57,7 +60,7 @@ class ReplayLearner(Learner):
                 f"TrainerConfig.mini_batch_length is {self._length}: a sample needs at least 2 "
                 f"steps, the one that acts and the one that follows"
             )
-        self._batch_size = config.mini_batch_size or 256
+        self._batch_size = config.mini_batch_size or DEFAULT_BATCH_SIZE
         self._beta = as_scheduler(config.priority_replay_beta)
         self._transformer = transformer
         self._batch: SampledBatch | None = None

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,14 @@ from alf.trainers.checkpoint import (
     CheckpointFolder,
     load_model,
     load_trainer_state,
+    part_folder,
     restore_module,
 )
+from alf.trainers.distributed.agreement import check_same_model, start_with_same_model
+from alf.trainers.distributed.parts import counts_of_all, gather_parts, load_part, write_part
+from alf.trainers.distributed.pooling import JobTotals, SharedStatistics
+from alf.trainers.distributed.ranks import Ranks
+from alf.trainers.distributed.sharing import seed_of
 from alf.trainers.evaluation import Evaluator
 from alf.trainers.fingerprint import Fingerprinter
 from alf.trainers.learners import make_learner
@@ -32,7 +39,12 @@ from alf.trainers.offline import open_recording
 from alf.trainers.play import play
 from alf.trainers.policy import Policy
 from alf.trainers.progress import TrainProgress
-from alf.trainers.random_states import get_random_states, set_random_states
+from alf.trainers.random_states import (
+    get_random_states,
+    later_seed,
+    seed_everything,
+    set_random_states,
+)
 from alf.trainers.run_log import RunLog
 from alf.trainers.stop import StopSignals
 from alf.trainers.trainer_config import TrainerConfig
@@ -72,6 +84,7 @@ class Trainer:
         seed: what the job was seeded with, for the record.
         evaluator: evaluates the policy now and then; `None` does not.
         on_checkpoint: called with each checkpoint when it is on disk.
+        ranks: the processes that train together, of which the first writes; `None` for one.
 
     Attributes:
         policy: what is trained.
@@ -88,12 +101,14 @@ class Trainer:
         seed: int,
         evaluator: Evaluator | None = None,
         on_checkpoint: Callable[[Checkpoint], None] = lambda checkpoint: None,
+        ranks: Ranks | None = None,
     ):
         self._config = config
         self._env = env
         self._evaluator = evaluator
         self._seed = seed
         self._on_checkpoint = on_checkpoint
+        self._ranks = ranks or Ranks()
         self.policy = Policy(config, env)
         self._transformer_state = self.policy.transformer.initial_state(
             env.batch_size, self.policy.device
@@ -112,7 +127,11 @@ class Trainer:
         )
         self._fingerprinter = Fingerprinter(config, seed)
         self._folder = CheckpointFolder(config.root_dir)
-        self._log = RunLog(config.root_dir, config.summaries_flush_secs)
+        self._log = RunLog(config.root_dir, config.summaries_flush_secs, self._ranks)
+        self._learner.train_among(self._ranks)
+        self._totals = JobTotals(self._metrics, self._ranks)
+        self._statistics = SharedStatistics(self.policy, self._ranks)
+        start_with_same_model(self.policy, self._ranks)
         self.iteration = 0
         self.snapshot: str | None = None
         self.before_checkpoint: Callable[[], None] = lambda: None
@@ -122,7 +141,7 @@ class Trainer:
     @property
     def env_steps(self) -> int:
         """Environment steps done, over all environments and resumes."""
-        return self._metrics.environment_steps.result()
+        return self._totals.env_steps
 
     @property
     def average_return(self) -> float | None:
@@ -130,7 +149,8 @@ class Trainer:
 
         Where training steps no environment, of the last evaluation.
         """
-        return self._metrics.results().get("Metrics/AverageReturn", self._evaluated)
+        found = self._totals.average_return
+        return self._evaluated if found is None else found
 
     @property
     def is_finished(self) -> bool:
@@ -145,7 +165,7 @@ class Trainer:
         """How many iterations the job has in all."""
         if not self._config.num_env_steps:
             return self._config.num_iterations
-        per_iteration = self._config.unroll_length * self._env.batch_size
+        per_iteration = self._config.unroll_length * self._env.batch_size * self._ranks.count
         left = max(0, self._config.num_env_steps - self.env_steps)
         return self.iteration + -(-left // per_iteration)
 
@@ -157,9 +177,13 @@ class Trainer:
         """
         where = f"Checkpoint '{checkpoint.name}'"
         restore_module(self.policy, load_model(checkpoint), where)
-        state = load_trainer_state(checkpoint)
         try:
-            self._put_back(state, checkpoint, where)
+            if checkpoint.processes == self._ranks.count:
+                self._put_back(load_part(checkpoint, self._ranks), checkpoint, where)
+            else:
+                self._put_back_without_parts(checkpoint, where)
+        except CheckpointError:
+            raise
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise CheckpointError(
                 f"'{checkpoint.path / TRAINER_FILE}' holds no state that this job can go on from "
@@ -170,6 +194,7 @@ class Trainer:
         self.iteration = checkpoint.iteration
         if self._config.offline_buffer_dir is not None:
             self._evaluated = checkpoint.average_return
+        self._totals.exchange()
         self._log.rewind(checkpoint.iteration)
         logging.info("%s is loaded successfully.", where)
 
@@ -185,10 +210,29 @@ class Trainer:
             time_step = self._example_time_step()
         self._learner.load_state_dict(state["learner"], time_step)
         if checkpoint.has_replay:
-            self._learner.load_replay(checkpoint.path)
+            self._learner.load_replay(checkpoint.path / part_folder(self._ranks.rank))
         elif checkpoint.replay_digests:
             logging.warning("%s has no replay buffer any more: it is filled anew.", where)
         set_random_states(state["random"])
+
+    def _put_back_without_parts(self, checkpoint: Checkpoint, where: str) -> None:
+        """What goes on with any number of processes: the optimizers and the counters."""
+        logging.warning(
+            "%s was saved by %d process(es), and %d train(s) now, so this does not go on exactly: "
+            "new episodes begin, a replay buffer is filled anew, and random numbers are others. To "
+            "go on exactly, start as many as then: %s",
+            where,
+            checkpoint.processes,
+            self._ranks.count,
+            "leave --distributed out"
+            if checkpoint.processes == 1
+            else f"--distributed multi-gpu --num_processes {checkpoint.processes}",
+        )
+        state = load_trainer_state(checkpoint)
+        self._learner.load_state_dict(state["learner"], None)
+        if self._ranks.is_first:
+            self._metrics.load_state_dict({**state["metrics"], **counts_of_all(checkpoint)})
+        seed_everything(seed_of(later_seed(self._seed, checkpoint.iteration), self._ranks))
 
     def train(self, stop_at: int | None = None) -> TrainResult:
         """Run to the end, or until a signal asks to stop.
@@ -203,13 +247,18 @@ class Trainer:
         total = self.total_iterations
         checkpoint_at = checkpoint_iterations(total, config.num_checkpoints)
         saved_at: int | None = self.iteration if self.iteration else None
-        if saved_at is not None:  # a killed job may have come to saving, and not to this
+        if (
+            saved_at is not None and self._ranks.is_first
+        ):  # a killed job may have come to saving, and not to this
             self._after_saving(self._folder.open(saved_at))
         steps_before, start = self.env_steps, time.perf_counter()
-        with StopSignals() as signals, self._progress(total) as progress:
+        together = self._ranks.count > 1
+        with StopSignals(together) as signals, self._progress(total) as report:
             while not self.is_finished and signals.stop is None and self.iteration != stop_at:
                 self._train_iter()
-                progress.update(self.iteration, self.env_steps, self.average_return)
+                self._totals.exchange(signals)
+                self._evaluate()
+                report(self.iteration, self.env_steps, self.average_return)
                 if self.iteration in checkpoint_at or signals.take_save_request():
                     self._save()
                     saved_at = self.iteration
@@ -218,7 +267,8 @@ class Trainer:
                 self._save()
             self.stopped_by = signals.stop
         result = self._result(wall, self.env_steps - steps_before)
-        self._log.write_result(asdict(result))
+        if self._ranks.is_first:
+            self._log.write_result(asdict(result))
         return result
 
     def close(self) -> None:
@@ -240,12 +290,20 @@ class Trainer:
         with self._log.iteration(number, self._should_record(number), facts):
             self._learner.train_iter()
             self.iteration = number
+            self._statistics.end_iteration()
             if summary.should_record_summaries():
-                facts["env_steps"] = self.env_steps
-                for tag, value in self._metrics.results().items():
+                results = self._totals.results()
+                facts["env_steps"] = int(results[self._metrics.environment_steps.tag])
+                for tag, value in results.items():
                     summary.scalar(tag, value)
-        if self._evaluator is not None and number % self._config.eval_interval == 0:
-            mean = self._evaluator.evaluate(self.policy, number, self.env_steps)
+        interval = self._config.ddp_paras_check_interval
+        if interval and number % interval == 0:
+            check_same_model(self.policy, number, self._ranks)
+
+    def _evaluate(self) -> None:
+        """Where it is time to."""
+        if self._evaluator is not None and self.iteration % self._config.eval_interval == 0:
+            mean = self._evaluator.evaluate(self.policy, self.iteration, self.env_steps)
             if self._config.offline_buffer_dir is not None:
                 self._evaluated = mean
 
@@ -279,7 +337,9 @@ class Trainer:
         return first or iteration % interval == 0
 
     def _save(self) -> None:
-        self.before_checkpoint()
+        check_same_model(self.policy, self.iteration, self._ranks)
+        if self._ranks.is_first:
+            self.before_checkpoint()
         state = {
             "learner": self._learner.state_dict(),
             "metrics": self._metrics.state_dict(),
@@ -287,15 +347,24 @@ class Trainer:
             "transformer": flatten(self._transformer_state),
             "random": get_random_states(),
         }
+        if not self._ranks.is_first:
+            write_part(state, self._learner.save_replay, self._ranks)
+            return
         fingerprint = self._fingerprinter.take(self.policy)
         checkpoint = self._folder.save(
             CheckpointFacts(
-                self.iteration, self.env_steps, self.snapshot, self._seed, self.average_return
+                self.iteration,
+                self.env_steps,
+                self.snapshot,
+                self._seed,
+                self.average_return,
+                self._ranks.count,
             ),
             self.policy.state_dict(),
             state,
             self._learner.save_replay,
             None if fingerprint is None else fingerprint.as_dict(),
+            partial(gather_parts, ranks=self._ranks),
         )
         self._after_saving(checkpoint)
         logging.info("Checkpoint '%s' is saved successfully.", checkpoint.name)
@@ -317,12 +386,16 @@ class Trainer:
         )
 
     @contextmanager
-    def _progress(self, total: int) -> Iterator[TrainProgress]:
+    def _progress(self, total: int) -> Iterator[Callable[[int, int, float | None], None]]:
+        """Gives what reports an iteration."""
+        if not self._ranks.is_first:
+            yield lambda iteration, env_steps, average_return: None
+            return
         conf = Path(self._config.conf_file or "alf_config.py").stem
         job = Path(self._config.root_dir).name
         progress = TrainProgress(conf, job, self.iteration, total)
         try:
-            yield progress
+            yield progress.update
         finally:
             progress.close()
 

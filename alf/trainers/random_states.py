@@ -14,6 +14,11 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def later_seed(seed: int, iteration: int) -> int:
+    """A seed for what cannot go on where it was after `iteration`, and is not to begin again."""
+    return (seed + 7919 * iteration) % 2**31
+
+
 def draw_seed() -> int:
     """A seed from the operating system, in `[0, 2**31)`."""
     return random.SystemRandom().randrange(2**31)

@@ -37,7 +37,7 @@ def retrain(root_dir: Path, conf: Path, step: int) -> Verdict:
     target = folder.open(step)
     earlier = [n for n in folder.iterations() if n < step]
     start = folder.open(earlier[-1]) if earlier else None
-    obstacle = _gap(root_dir, target, start) or _obstacle(start)
+    obstacle = _several(target) or _gap(root_dir, target, start) or _obstacle(start)
     if obstacle:
         return Verdict("absent", obstacle)
     with tempfile.TemporaryDirectory(prefix="alf_retrain_") as place:
@@ -104,6 +104,16 @@ def _gap(root_dir: Path, target: Checkpoint, start: Checkpoint | None) -> str:
     if resumed_from <= (start.iteration if start else 0):
         return ""
     return f"it was trained on from ckpt-{resumed_from}, which is not kept any more"
+
+
+def _several(target: Checkpoint) -> str:
+    """Whether several processes trained it, of which this is one; empty if not."""
+    if target.processes == 1:
+        return ""
+    return (
+        f"{target.processes} processes trained it together (--distributed), and one alone draws "
+        f"other actions: train the job again in as many, with its seed, and compare the models"
+    )
 
 
 def _obstacle(start: Checkpoint | None) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 from alf import summary
 from alf.errors import TrainingError
 from alf.summary.event_writer import EventWriter
+from alf.trainers.distributed.pooling import mean_scalars
+from alf.trainers.distributed.ranks import Ranks
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -23,12 +25,17 @@ class RunLog:
     iterations that are about to be repeated goes, training and evaluation alike, and so do its
     unfinished files. In TensorBoard their points are replaced.
 
+    Of several processes the first writes: scalars are means over all of them, and all else is its
+    own.
+
     Args:
         root_dir: the job's folder; files go into its `train` folder.
         flush_secs: longest time in seconds until a summary is on disk.
+        ranks: the processes of the job; `None` for one by itself.
     """
 
-    def __init__(self, root_dir: str | Path, flush_secs: float):
+    def __init__(self, root_dir: str | Path, flush_secs: float, ranks: Ranks | None = None):
+        self._ranks = ranks or Ranks()
         self._folder = Path(root_dir) / "train"
         self._evaluations = Path(root_dir) / "eval" / METRICS_FILE
         self._flush_secs = flush_secs
@@ -48,6 +55,8 @@ class RunLog:
         begins anew, and is not told to go on from anywhere.
         """
         self._first = iteration + 1
+        if not self._ranks.is_first:
+            return
         for path in (self._metrics, self._evaluations):
             for left in path.parent.glob(".*.partial-*"):
                 left.unlink()
@@ -73,11 +82,30 @@ class RunLog:
             with summary.record_if(False):
                 yield
             return
-        with summary.push_summary_writer(self._writer), summary.collect_scalars() as scalars:
+        with self._collecting(number) as scalars:
             yield
+        if not self._ranks.is_first:
+            return
         values = {"iteration": number, **facts, **scalars}
         with self._writing(), self._metrics.open("a") as file:
             file.write(json.dumps({k: _plain(v) for k, v in values.items()}) + "\n")
+
+    @contextmanager
+    def _collecting(self, number: int) -> Iterator[dict[str, float]]:
+        """Write summaries; the dict has the scalars when all is done."""
+        writer: Any = self._writer if self._ranks.is_first else None
+        if self._ranks.count == 1:
+            with summary.push_summary_writer(writer), summary.collect_scalars() as scalars:
+                yield scalars
+            return
+        found: dict[str, float] = {}
+        others: Any = None if writer is None else _AllButScalars(writer)
+        with summary.push_summary_writer(others), summary.collect_scalars() as scalars:
+            yield found
+        found.update(mean_scalars(scalars, self._ranks))
+        if writer is not None:
+            for tag, value in found.items():
+                writer.add_scalar(tag, value, number)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write `result.json`."""
@@ -99,6 +127,19 @@ class RunLog:
         """Flush and close the event file."""
         if "_writer" in vars(self):
             self._writer.close()
+
+
+class _AllButScalars:
+    """A writer that leaves scalars to who averages them."""
+
+    def __init__(self, writer: EventWriter):
+        self._writer = writer
+
+    def add_scalar(self, tag: str, value: float, step: int, walltime: float | None = None) -> None:
+        """They are collected elsewhere."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
 
 
 def _is_upto(line: str, iteration: int) -> bool:

@@ -15,16 +15,48 @@ class StopSignals:
 
     A second SIGINT stops at once, the way Python does by default. Signals can be handled on the
     main thread only; on another one this does nothing.
+
+    Args:
+        together: whether several processes stop and save together: then what came here counts when
+            all have been told of it, see `take` and `heed`.
     """
 
-    def __init__(self) -> None:
-        self.stop: signal.Signals | None = None
-        self._save = False
+    def __init__(self, together: bool = False) -> None:
+        self._together = together
+        self._asked: signal.Signals | None = None
+        self._heeded: signal.Signals | None = None
+        self._save_asked = self._save_heeded = False
         self._before: dict[int, object] = {}
+
+    @property
+    def stop(self) -> signal.Signals | None:
+        """The signal to stop for, or `None`."""
+        return self._heeded if self._together else self._asked
 
     def take_save_request(self) -> bool:
         """Whether a checkpoint was asked for since the last call."""
-        asked, self._save = self._save, False
+        if not self._together:
+            return self._take_asked()
+        asked, self._save_heeded = self._save_heeded, False
+        return asked
+
+    def take(self) -> tuple[int, bool]:
+        """What came to this process: the number to stop for, or 0, and whether to save."""
+        return self._asked or 0, self._take_asked()
+
+    def heed(self, stop: int, save: bool) -> None:
+        """Do what came to any of the processes.
+
+        Args:
+            stop: number of the signal to stop for, or 0.
+            save: whether to save a checkpoint.
+        """
+        if stop:
+            self._heeded = signal.Signals(stop)
+        self._save_heeded = self._save_heeded or save
+
+    def _take_asked(self) -> bool:
+        asked, self._save_asked = self._save_asked, False
         return asked
 
     def __enter__(self) -> Self:
@@ -40,10 +72,10 @@ class StopSignals:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
-        if self.stop is not None and number == signal.SIGINT:
+        if self._asked is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.stop = signal.Signals(number)
-        logging.info("%s: finishing the iteration, then saving.", self.stop.name)
+        self._asked = signal.Signals(number)
+        logging.info("%s: finishing the iteration, then saving.", self._asked.name)
 
     def _on_save(self, number: int, frame: FrameType | None) -> None:
-        self._save = True
+        self._save_asked = True

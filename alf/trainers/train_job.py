@@ -1,5 +1,6 @@
 """A training job from its first line to its last: conf, snapshot, training, report."""
 
+import hashlib
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -29,9 +30,12 @@ from alf.device import get_default_device, prepare_computing
 from alf.environments.creation import create_environment
 from alf.errors import RootDirError, SnapshotError
 from alf.trainers.checkpoint import Checkpoint, CheckpointFolder
+from alf.trainers.distributed.agreement import check_same_start
+from alf.trainers.distributed.ranks import Ranks
+from alf.trainers.distributed.sharing import environments_of, seed_of, share_of_config
 from alf.trainers.evaluation import Evaluator
 from alf.trainers.policy_trainer import Trainer, TrainResult
-from alf.trainers.random_states import draw_seed, seed_everything
+from alf.trainers.random_states import draw_seed, later_seed, seed_everything
 from alf.trainers.trainer_config import TrainerConfig
 
 CONFIG_FILE = "alf_config.py"
@@ -53,6 +57,7 @@ class TrainJob:
         replays: a checkpoint of another root dir, which this job is to arrive at: it takes the
             seed from there, and stops at that iteration.
         report: gets the lines that tell the user how it goes.
+        ranks: the processes that train together, of which the first writes; `None` for one.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class TrainJob:
         command_line: Sequence[str] = (),
         replays: Checkpoint | None = None,
         report: Callable[[str], None] = logging.info,
+        ranks: Ranks | None = None,
     ):
         self._root_dir = Path(root_dir).expanduser().absolute()
         self._conf = self._find_conf(conf)
@@ -74,7 +80,8 @@ class TrainJob:
         self._deterministic = deterministic
         self._command_line = command_line
         self._replays = replays
-        self._report = report
+        self._ranks = ranks or Ranks()
+        self._report = report if self._ranks.is_first else _ignore
         self._folder = CheckpointFolder(self._root_dir)
         self._open = ExitStack()
 
@@ -88,6 +95,7 @@ class TrainJob:
         traceback: TracebackType | None,
     ) -> None:
         self._open.close()
+        self._ranks.close()
 
     def run(self) -> int | None:
         """Train; returns the number of the signal that stopped it, or `None` at the end.
@@ -97,12 +105,15 @@ class TrainJob:
         """
         if self._root_dir.exists():
             self._claim_root_dir()
+        self._ranks.wait()  # what a killed job left is cleaned up
         overrides = parse_overrides(self._conf_params)
         pre_config(overrides)
         loaded = load_config(self._conf)
         newest = self._newest_checkpoint()
         config = TrainerConfig(root_dir=str(self._root_dir), conf_file=str(self._conf))
-        seed = self._choose_seed(config, newest)
+        self._check_same_start(overrides, newest)
+        seed = int(self._ranks.gather(self._choose_seed(config, newest))[0][0])
+        config = share_of_config(config, self._ranks)
         trainer = self._build(config, seed, newest)
         validate_pre_configs()
 
@@ -110,16 +121,44 @@ class TrainJob:
             self._claim_root_dir()
         if newest is not None:
             trainer.restore(newest)
+        if self._ranks.is_first:
+            self._record_start(trainer, seed, newest, overrides, decode_source(loaded.source))
+        self._train(trainer)
+        return trainer.stopped_by
+
+    def _record_start(
+        self,
+        trainer: Trainer,
+        seed: int,
+        newest: Checkpoint | None,
+        overrides: Mapping[str, Override],
+        source: str,
+    ) -> None:
+        """Say what begins, and keep the conf and the code of it."""
         self._report_start(seed, newest)
-        self._record_conf(overrides, decode_source(loaded.source))
+        self._record_conf(overrides, source)
         if self._store_snapshot:
             trainer.snapshot = self._take_snapshot(seed)
             late = snapshot.LateImports(self._root_dir, trainer.snapshot)
             trainer.before_checkpoint = partial(self._complete_snapshot, trainer, late)
         for line in describe_unused():
             logging.warning(line)
-        self._train(trainer, config)
-        return trainer.stopped_by
+
+    def _check_same_start(
+        self, overrides: Mapping[str, Override], newest: Checkpoint | None
+    ) -> None:
+        """That all processes are about to train the same."""
+        if self._ranks.count == 1:
+            return
+        confs = [hashlib.sha256(conf.source).hexdigest() for conf in loaded_confs()]
+        facts = {
+            "the conf": confs,
+            "the overrides (--conf_param)": {k: o.source for k, o in sorted(overrides.items())},
+            "the newest checkpoint": None if newest is None else newest.name,
+            "the version of torch": str(torch.__version__),
+            "the kind of device": get_default_device().type,
+        }
+        check_same_start(facts, self._ranks)
 
     @property
     def _quoted(self) -> str:
@@ -153,21 +192,27 @@ class TrainJob:
 
     def _build(self, config: TrainerConfig, seed: int, newest: Checkpoint | None) -> Trainer:
         # Environments that cannot be put back where they were begin other episodes than at first.
-        env_seed = seed if newest is None else (seed + 7919 * newest.iteration) % 2**31
+        env_seed = seed if newest is None else later_seed(seed, newest.iteration)
         prepare_computing()
         if get_default_device().type != "cpu":  # one thread of a CPU is deterministic as it is
             torch.use_deterministic_algorithms(self._deterministic)
         seed_everything(seed)
-        env = self._open.enter_context(create_environment(seed=env_seed))
+        env = self._open.enter_context(
+            create_environment(seed=env_seed, **environments_of(config, self._ranks))
+        )
         evaluator = None
-        if config.evaluate:
+        if config.evaluate and self._ranks.is_first:
             evaluator = self._open.enter_context(Evaluator(config, seed))
-        trainer = Trainer(config, env, seed, evaluator, self._on_checkpoint)
+        trainer = Trainer(config, env, seed, evaluator, self._on_checkpoint, self._ranks)
         self._open.callback(trainer.close)
+        if not self._ranks.is_first:  # all have the same parameters, and draw other actions
+            seed_everything(seed_of(seed, self._ranks))
         return trainer
 
     def _claim_root_dir(self) -> None:
         """Make the folder, and keep every other job out of it until this one ends."""
+        if not self._ranks.is_first:
+            return
         try:
             self._root_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -224,15 +269,17 @@ class TrainJob:
 
     def _report_start(self, seed: int, newest: Checkpoint | None) -> None:
         device = get_default_device()
+        count = self._ranks.count
         threads = f", {torch.get_num_threads()} thread" if device.type == "cpu" else ""
         self._report(f"conf      {self._conf}")
         self._report(f"root dir  {self._root_dir}")
-        self._report(f"device    {device}{threads}")
+        processes = f", in each of {count} processes" if count > 1 else ""
+        self._report(f"device    {device}{threads}{processes}")
         self._report(f"seed      {seed}")
         if newest is not None:
             self._report(f"resume    {newest.name}, {newest.env_steps:,} environment steps")
 
-    def _train(self, trainer: Trainer, config: TrainerConfig) -> None:
+    def _train(self, trainer: Trainer) -> None:
         if trainer.is_finished:
             self._report(
                 f"Nothing is left to train: {trainer.iteration} iterations are done. To go on, "
@@ -258,3 +305,7 @@ class TrainJob:
         self._report(f"speed     {speed}")
         self._report(f"model     {self._folder.path / result.checkpoint}")
         self._report(f"curves    tensorboard --logdir {self._quoted}")
+
+
+def _ignore(line: str) -> None:
+    """What another process tells of."""

@@ -38,7 +38,6 @@ _SETTLED = {
     "no_thread_env_for_conf": no_matter(False),
     "eval_uncertainty": Settled(False, "play reports confidence intervals: see --report_file"),
     "async_eval": no_matter(True),  # evaluation runs between two iterations
-    "ddp_paras_check_interval": no_matter(0),  # there is one process
     "update_counter_every_mini_batch": Settled(
         False, "the global counter counts training iterations"
     ),
@@ -118,6 +117,9 @@ class TrainerConfig:
         compile: compute losses and their gradients by a program that torch's compiler makes. That
             takes some ten seconds at the start and a C++ compiler, and pays for long jobs.
 
+        ddp_paras_check_interval: training in several processes, check every so many iterations that
+            all have the same parameters, bit for bit; 0 checks that before checkpoints alone.
+
         num_checkpoints: how many checkpoints to write, evenly spaced, and to keep: beyond that the
             oldest goes, never the newest or the best. The last iteration always writes one; 0
             writes only that.
@@ -174,6 +176,8 @@ class TrainerConfig:
 
     compile: bool = False
 
+    ddp_paras_check_interval: int = 0
+
     num_checkpoints: int = 10
     fingerprint_steps: int = 64
     evaluate: bool = False
@@ -205,6 +209,7 @@ class TrainerConfig:
             "num_env_steps",
             "num_checkpoints",
             "fingerprint_steps",
+            "ddp_paras_check_interval",
             "metric_min_buffer_size",
         ):
             if getattr(self, name) < 0:

@@ -12,6 +12,7 @@ from alf.distributions import compute_entropy, to_params
 from alf.errors import ConfigError, TrainingError
 from alf.nest import map_structure_with_path
 from alf.trainers.compiled import CompiledLoss, Computed, LossOf
+from alf.trainers.distributed.ranks import Ranks
 from alf.trainers.trainer_config import TrainerConfig
 
 
@@ -24,6 +25,9 @@ class Updater:
 
     Raises:
         ConfigError: the algorithm has no optimizer.
+
+    Attributes:
+        ranks: the processes over which gradients are averaged.
     """
 
     def __init__(self, algorithm: Algorithm, config: TrainerConfig):
@@ -39,6 +43,7 @@ class Updater:
         self._optimizers = {name: spec.build(params) for name, (spec, params) in named.items()}
         self._params = [p for optimizer in self._optimizers.values() for p in optimizer.params]
         self._compiled = CompiledLoss(algorithm, self._params) if config.compile else None
+        self.ranks = Ranks()
 
     def compute(self, loss_of: LossOf, *batch: Any) -> Computed:
         """The loss of a batch, by a compiled program if that is wanted.
@@ -77,6 +82,8 @@ class Updater:
             for optimizer in self._optimizers.values():
                 optimizer.zero_grad()
             computed.loss.backward()
+        if self.ranks.count > 1:
+            self.ranks.average_gradients(self._params, _num_steps(computed))
         norms = {name: optimizer.step() for name, optimizer in self._optimizers.items()}
         with torch.no_grad():
             self._algorithm.after_update(inputs, computed.info)
@@ -131,7 +138,8 @@ class Updater:
                 broken.append(f"{path} ({count} of {term.numel()} values)")
 
         map_structure_with_path(note, computed.loss_info)
-        path = Path(self._config.root_dir) / "train" / "broken_batch.pt"
+        of_rank = f"-rank-{self.ranks.rank}" if self.ranks.rank else ""
+        path = Path(self._config.root_dir) / "train" / f"broken_batch{of_rank}.pt"
         batch = {"inputs": inputs, "info": computed.info, "loss": computed.loss_info}
         _save_batch(path, batch)
         return (
@@ -175,6 +183,15 @@ def mean(values: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
     if valid is None or values.shape != valid.shape:
         return values.float().mean()
     return torch.where(valid, values, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+def _num_steps(computed: Computed) -> Any:
+    """Of how many steps the loss is the mean, a number or a scalar tensor."""
+    loss = computed.loss_info.loss
+    if isinstance(loss, tuple):
+        return 1
+    valid = computed.valid
+    return loss.numel() if valid is None or valid.shape != loss.shape else valid.sum()
 
 
 def _gradient_norm(parameters: list[torch.nn.Parameter]) -> torch.Tensor:

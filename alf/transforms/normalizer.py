@@ -1,6 +1,6 @@
 """Running mean and variance of a stream of batches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -8,6 +8,9 @@ from torch import nn
 from alf.errors import ConfigError
 
 MODES = ("adaptive", "ema", "window")
+
+Moments = tuple[torch.Tensor, torch.Tensor]
+"""Mean and variance over a batch `[B, *shape]`, both `[*shape]`."""
 
 
 class Normalizer(nn.Module):
@@ -30,6 +33,10 @@ class Normalizer(nn.Module):
 
     Raises:
         ConfigError: if a value is out of its range.
+
+    Attributes:
+        pool: gives for a batch, which may be empty, the moments of those of all processes that
+            train together, or `None` where all are empty; `None` for a process by itself.
     """
 
     mean: torch.Tensor
@@ -63,6 +70,7 @@ class Normalizer(nn.Module):
         self._zero_mean = zero_mean
         self._clipping = clipping
         self._epsilon = variance_epsilon
+        self.pool: Callable[[torch.Tensor], Moments | None] | None = None
         self.register_buffer("mean", torch.zeros(tuple(shape)))
         self.register_buffer("variance", torch.ones(tuple(shape)))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
@@ -72,14 +80,15 @@ class Normalizer(nn.Module):
 
     @torch.no_grad()
     def update(self, x: torch.Tensor) -> None:
-        """Count a batch.
+        """Count a batch; an empty one is none.
 
         Args:
             x: `[B, *shape]`.
         """
-        x = x.detach().float()
-        batch_mean = x.mean(0)
-        batch_variance = (x - batch_mean).square().mean(0)
+        moments = (_moments if self.pool is None else self.pool)(x.detach().float())
+        if moments is None:
+            return
+        batch_mean, batch_variance = moments
         if self._mode == "window":
             self._update_window(batch_mean.double(), batch_variance.double())
         else:
@@ -114,3 +123,10 @@ class Normalizer(nn.Module):
         total = self.window[:filled].mean(0)
         self.mean.copy_(total[0])
         self.variance.copy_((total[1] - total[0].square()).clamp(min=0))
+
+
+def _moments(x: torch.Tensor) -> Moments | None:
+    if not len(x):
+        return None
+    mean = x.mean(0)
+    return mean, (x - mean).square().mean(0)

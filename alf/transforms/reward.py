@@ -155,9 +155,7 @@ class RewardNormalizer(RewardTransformer):
     def transform(self, timestep: TimeStep) -> TimeStep:
         """The time step with a normalized reward; in training mode it is counted first."""
         if self.training and self._still_counts():
-            rewards = timestep.reward[~timestep.is_first()]
-            if len(rewards):
-                self._normalizer.update(rewards)
+            self._normalizer.update(timestep.reward[~timestep.is_first()])
         return super().transform(timestep)
 
     def forward(self, reward: torch.Tensor) -> torch.Tensor:
