@@ -25,7 +25,7 @@ FEW_ROWS = 16
 NARROW = 8
 """Columns of a product up to which its transpose is computed instead."""
 
-NARROW_ROWS = 2**14
+NARROW_ROWS = 2**16
 """Elements of the other, wide matrix from which on that pays."""
 
 

@@ -15,8 +15,8 @@ SIZES = {
     "small": (5, 3, 4),
     "empty": (0, 3, 4),
     "large": (128, 256, 160),
-    "few inputs": (256, 3, 100),
-    "few outputs": (256, 100, 1),
+    "few inputs": (256, 3, 260),
+    "few outputs": (256, 260, 1),
 }
 
 
