@@ -7,6 +7,7 @@ annotation stands. Whatever is in doubt passes: a false alarm costs a user more 
 
 import collections.abc
 import functools
+import inspect
 import types
 from collections.abc import Callable
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
@@ -14,6 +15,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 from alf._config.parameters import MISSING, Parameter
 
 _PLAIN = (str, bytes, bool, int, float, complex, list, tuple, dict, set, frozenset, type(None))
+_FUNCTION = get_origin(Callable[[], None])
 _SCALARS = (str, bytes, bool, int, float, complex, type(None))
 
 
@@ -81,7 +83,7 @@ _ACCEPTS: dict[object, Callable[[object], bool]] = {
     collections.abc.Iterable: _is_iterable,
     collections.abc.Collection: _is_iterable,
     collections.abc.Mapping: _is_container,
-    get_origin(Callable[[], None]): _never,
+    _FUNCTION: _never,
     type: _never,
 }
 
@@ -132,7 +134,7 @@ _ACCEPTS_OTHERS: dict[object, Callable[[object], bool]] = {
         ),
         _like_items,
     ),
-    get_origin(Callable[[], None]): callable,
+    _FUNCTION: callable,
     type: callable,
 }
 
@@ -142,18 +144,51 @@ def accepts(annotation: object, value: object) -> bool:
     is_plain = type(value) in _PLAIN
     origin = get_origin(annotation)
     if origin in (Union, types.UnionType):
-        return any(accepts(choice, value) for choice in get_args(annotation))
+        return any(accepts(choice, value) for choice in _choices(annotation, value))
     if origin is Literal:
         return not is_plain or value in get_args(annotation)
     if not _hashable(annotation):
         return True
     judge = (_ACCEPTS if is_plain else _ACCEPTS_OTHERS).get(origin or annotation)
     if judge is None:
-        return not (_is_ours(annotation) and (is_plain or isinstance(value, _CODE)))
+        return not (is_ours(annotation) and (is_plain or isinstance(value, _CODE)))
+    if origin is _FUNCTION:
+        return judge(value) and _can_be_called(annotation, value)
     return judge(value) and _accepts_items(annotation, value)
 
 
-def _is_ours(annotation: object) -> bool:
+def _choices(annotation: object, value: object) -> list[object]:
+    """The parts of a union that can be meant by a value: of a function, never a number."""
+    choices = list(get_args(annotation))
+    functions = [one for one in choices if get_origin(one) is _FUNCTION]
+    return functions or choices if isinstance(value, _CODE) else choices
+
+
+def _can_be_called(annotation: object, value: object) -> bool:
+    """Whether a function takes as many arguments as `Callable[[First, Second], Result]` says."""
+    arguments = get_args(annotation)
+    if not arguments or not isinstance(arguments[0], list) or not isinstance(value, _CODE):
+        return True
+    try:
+        signature = inspect.signature(cast(Callable[..., object], value))
+    except (ValueError, TypeError):  # it is written in C, and does not say
+        return True
+    calls = [cast("list[object]", arguments[0])]
+    if isinstance(value, type):
+        calls.append([])  # a class may stand for what it makes, as an activation's does
+    is_configured = hasattr(cast(object, value), "__wrapped__")
+    return any(_binds(signature, call, is_configured) for call in calls)
+
+
+def _binds(signature: inspect.Signature, call: list[object], is_configured: bool) -> bool:
+    try:
+        (signature.bind_partial if is_configured else signature.bind)(*call)
+    except TypeError:
+        return False
+    return True
+
+
+def is_ours(annotation: object) -> bool:
     """Whether it is a class of `alf`, of which neither plain values nor functions are instances."""
     if not isinstance(annotation, type) or issubclass(annotation, _PLAIN):
         return False
