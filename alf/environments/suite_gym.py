@@ -20,6 +20,7 @@ from alf.environments.in_process_environment import InProcessEnvironment
 from alf.environments.lane import GymLane
 from alf.environments.vector_environment import VectorEnvironment, resets_at_next_step
 from alf.errors import AlfError, ConfigError, EnvError
+from alf.failures import last_places
 
 GymWrapper = Callable[[Any], Any]
 AlfWrapper = Callable[[AlfEnvironment], AlfEnvironment]
@@ -306,7 +307,9 @@ def make_gym(
     except AlfError:
         raise
     except Exception as error:
-        raise EnvError(f"{spec.id} broke while it was made: {error}") from error
+        places = "".join(f"\n  {place}" for place in last_places(error, 3))
+        told = f"{type(error).__name__}: {error}{places}"
+        raise EnvError(f"{spec.id} broke while it was made: {told}") from error
 
 
 def _draw_without_display() -> None:

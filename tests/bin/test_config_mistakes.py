@@ -312,6 +312,32 @@ def test_errors_of_the_confs_own(mistake, tmp_path):
     assert mistake("x = (1,,)") == f"{place}invalid syntax\n    x = (1,,)\n           ^"
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_errors_of_code_that_a_conf_names(tmp_path, capsys, debug):
+    """Its own traceback, below the line that called it; `--debug` shows all of it."""
+    conf = tmp_path / "my_conf.py"
+    wrong = "def wrapper(env):\n    return 1 / 0\nalf.config1('load.gym_env_wrappers', [wrapper])\n"
+    conf.write_text(f"{CONF}{wrong}")
+    job = str(tmp_path / "job")
+    with isolated():
+        argv = ["--root_dir", job, "--conf", str(conf), *(["--debug"] if debug else [])]
+        try:
+            code = train.main(argv)
+        except ZeroDivisionError:
+            code = "as it is"
+    told = capsys.readouterr().err
+    told = told[told.find("Traceback") :].splitlines()
+
+    if debug:
+        assert code == "as it is"
+        return
+    assert code == 1
+    assert 'suite_gym.py", line ' in told[1]
+    assert f'  File "{conf}", line {LINE + 1}, in wrapper' == told[4]
+    assert told[-2] == "ZeroDivisionError: division by zero"
+    assert told[-1].endswith("frames above these are left out; --debug shows them.)")
+
+
 def test_no_such_conf(tmp_path, capsys):
     """A file of nearly that name is suggested; a name that no file can have is no traceback."""
     (tmp_path / "my_conf.py").write_text(CONF)
