@@ -17,6 +17,7 @@ from typing import Self
 
 from alf import snapshot
 from alf._config import (
+    get_config_value,
     isolated,
     load_config,
     loaded_confs,
@@ -195,11 +196,14 @@ def _build(config: object) -> None:
 
 
 def _check_values(searched: Mapping[str, Sequence[str]]) -> None:
-    """Set every value once, where nothing else is set, to learn whether its type can be right."""
+    """Set every value once, where nothing else is set, to learn whether it can be right."""
+    from alf.environments.suite_gym import refuse_import_by_data
+
     for name, texts in searched.items():
         for text in texts:
             with isolated():
                 pre_config({name: parse_value(name, text)})
+                refuse_import_by_data(get_config_value("create_environment.env_name"))
 
 
 def _freeze(root_dir: Path, command: Sequence[str], seed: int | None, conf: Path) -> Frozen:
