@@ -8,6 +8,7 @@ annotation stands. Whatever is in doubt passes: a false alarm costs a user more 
 import collections.abc
 import functools
 import inspect
+import math
 import types
 from collections.abc import Callable
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
@@ -91,12 +92,14 @@ _ACCEPTS: dict[object, Callable[[object], bool]] = {
 def _like_a_number(value: object) -> bool:
     """Arrays and tensors count, and objects that are called for a number, as schedules are."""
     kind = type(value)
+    if hasattr(kind, "shape"):  # of an array or tensor, there must be one number in it
+        return math.prod(getattr(value, "shape", ())) == 1
     converts = any(hasattr(kind, name) for name in ("__index__", "__int__", "__float__"))
     return converts or (callable(value) and not isinstance(value, _CODE))
 
 
 def _like_a_schedule(value: object) -> bool:
-    return _like_a_number(value) or callable(value)
+    return _like_a_number(value) or isinstance(value, _CODE)
 
 
 def _like_text(value: object) -> bool:
@@ -118,6 +121,7 @@ _CODE = (
 )
 # What any other value must be like.
 _ACCEPTS_OTHERS: dict[object, Callable[[object], bool]] = {
+    bool: _like_a_number,
     int: _like_a_number,
     float: _like_a_schedule,
     complex: _like_a_schedule,
@@ -199,7 +203,11 @@ def is_ours(annotation: object) -> bool:
 def _accepts_items(annotation: object, value: object) -> bool:
     """Whether the items of a list or tuple can be meant where `tuple[int, ...]` or so stands."""
     kinds = get_args(annotation)
-    if not kinds or not isinstance(value, list | tuple):
+    if not kinds:
+        return True
+    if hasattr(value, "shape"):  # an array holds numbers
+        return get_origin(kinds[0]) is not _FUNCTION
+    if not isinstance(value, list | tuple | str | bytes):
         return True
     items = cast("list[object] | tuple[object, ...]", value)
     if get_origin(annotation) is tuple and kinds[-1] is not Ellipsis:
@@ -227,20 +235,52 @@ def evaluated(parameter: Parameter) -> object:
 
 
 def meant(parameter: Parameter, value: Any) -> Any:
-    """The value as the annotation wants it: `1e6` is a million where only `int` can stand."""
-    if type(value) is not float or not value.is_integer():
-        return value
-    annotation = evaluated(parameter)
+    """The value as the annotation wants it.
+
+    `1e6` is a million where only `int` can stand, and `10**30` is `1e30` where only `float` can.
+    """
+    if type(value) is float and value.is_integer():
+        return int(value) if _only(evaluated(parameter), int) else value
+    if _is_huge(value) and _only(evaluated(parameter), float):
+        return float(value)
+    return value
+
+
+def _only(annotation: object, *kinds: type) -> bool:
+    """Whether nothing but these, and `None`, can stand there."""
     choices = get_args(annotation) or (annotation,)
     plain = get_origin(annotation) in (None, Union, types.UnionType)
-    return int(value) if plain and set(choices) <= {int, type(None)} else value
+    return plain and all(one is type(None) or one in kinds for one in choices)
+
+
+def _is_huge(value: object) -> bool:
+    """Whether it is a whole number that neither a tensor nor an index can hold."""
+    return type(value) is int and not -(2**63) <= value < 2**63
+
+
+def _unfit(parameter: Parameter, annotation: object, value: object) -> str | None:
+    """What a parameter of `alf` itself wants, where more is known of it than the annotation says.
+
+    Those that a schedule can drive say so by `Callable[[], float]`; others are left in doubt.
+    """
+    if not parameter.full_name.startswith("alf."):
+        return None
+    if _is_huge(value) and _only(annotation, int):
+        return "int of at most 64 bits"
+    if _is_huge(value) and _only(annotation, float) and abs(cast(int, value)) > 10**308:
+        return "float of at most 1e308"
+    is_code = isinstance(value, _CODE) and _only(annotation, bool, int, float)
+    return "a number" if is_code else None
 
 
 def mismatch(parameter: Parameter, value: object) -> str | None:
     """The expected type in words, if `value` is plainly of another one; else `None`."""
     annotation = evaluated(parameter)
-    if annotation is MISSING or accepts(annotation, value):
+    if annotation is MISSING:
         return None
+    unfit = _unfit(parameter, annotation, value)
+    if unfit is not None or accepts(annotation, value):
+        return unfit
     default = parameter.default
     if value is None and default is None:
         return None  # `x: int = None`: sloppy, yet clear
