@@ -16,6 +16,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 from alf._config.parameters import MISSING, Parameter
 
 _PLAIN = (str, bytes, bool, int, float, complex, list, tuple, dict, set, frozenset, type(None))
+_MOST = 10**308  # that a float can hold
 _FUNCTION = get_origin(Callable[[], None])
 _SCALARS = (str, bytes, bool, int, float, complex, type(None))
 
@@ -103,7 +104,8 @@ def _like_a_schedule(value: object) -> bool:
 
 
 def _like_text(value: object) -> bool:
-    return not isinstance(value, _CODE) and not _like_a_number(value)
+    is_array = hasattr(type(value), "shape")
+    return not isinstance(value, _CODE) and not is_array and not _like_a_number(value)
 
 
 def _like_items(value: object) -> bool:
@@ -206,7 +208,7 @@ def _accepts_items(annotation: object, value: object) -> bool:
     if not kinds:
         return True
     if hasattr(value, "shape"):  # an array holds numbers
-        return get_origin(kinds[0]) is not _FUNCTION
+        return get_origin(kinds[0]) is None
     if not isinstance(value, list | tuple | str | bytes):
         return True
     items = cast("list[object] | tuple[object, ...]", value)
@@ -237,11 +239,14 @@ def evaluated(parameter: Parameter) -> object:
 def meant(parameter: Parameter, value: Any) -> Any:
     """The value as the annotation wants it.
 
-    `1e6` is a million where only `int` can stand, and `10**30` is `1e30` where only `float` can.
+    `1e6` is a million where only `int` can stand, `10**30` is `1e30` where only `float` can, and 0
+    and 1 are `False` and `True` where only `bool` can.
     """
+    if type(value) is int and value in (0, 1) and _only(evaluated(parameter), bool):
+        return bool(value)
     if type(value) is float and value.is_integer():
         return int(value) if _only(evaluated(parameter), int) else value
-    if _is_huge(value) and _only(evaluated(parameter), float):
+    if _is_huge(value) and abs(value) <= _MOST and _only(evaluated(parameter), float):
         return float(value)
     return value
 
@@ -267,8 +272,16 @@ def _unfit(parameter: Parameter, annotation: object, value: object) -> str | Non
         return None
     if _is_huge(value) and _only(annotation, int):
         return "int of at most 64 bits"
-    if _is_huge(value) and _only(annotation, float) and abs(cast(int, value)) > 10**308:
+    if _is_huge(value) and _only(annotation, float) and abs(cast(int, value)) > _MOST:
         return "float of at most 1e308"
+    kinds = get_args(annotation)
+    if (
+        get_origin(annotation) is tuple
+        and Ellipsis not in kinds
+        and isinstance(value, list | tuple)
+    ):
+        given = cast("list[object] | tuple[object, ...]", value)
+        return None if len(given) == len(kinds) else str(annotation)
     is_code = isinstance(value, _CODE) and _only(annotation, bool, int, float)
     return "a number" if is_code else None
 

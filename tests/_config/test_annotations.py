@@ -136,6 +136,8 @@ def test_accepted(annotation, value):
         (Sequence[Callable[[int], int]], [lambda: 1]),
         (Sequence[Callable[[int], int]], "abc"),
         (Sequence[Callable[[int], int]], np.ones(3)),
+        (tuple[tuple[int, ...], ...], np.ones((2, 2))),
+        (str | None, np.ones((2, 2))),
     ],
 )
 def test_refused(annotation, value):
@@ -164,6 +166,7 @@ def test_annotations_as_text():
         ("ActorCriticLoss.gamma", lambda: 0.9, "takes a number"),
         ("TrainerConfig.random_seed", 10**30, "takes int of at most 64 bits"),
         ("ActorCriticLoss.gamma", 10**400, "takes float of at most 1e308"),
+        ("Adam.betas", (0.9,), r"takes tuple\[float, float\]"),
     ],
 )
 def test_numbers_of_alf(name, value, expected):
@@ -172,9 +175,13 @@ def test_numbers_of_alf(name, value, expected):
         config1(name, value)
 
 
-def test_a_huge_number_for_a_float():
-    """`10**30` is `1e30` where a float is wanted."""
-    config1("ActorCriticLoss.advantage_clip", 10**30)
+@pytest.mark.parametrize(
+    ("name", "given", "meant"),
+    [("ActorCriticLoss.advantage_clip", 10**30, 1e30), ("Adam.amsgrad", 0, False)],
+)
+def test_numbers_as_they_are_meant(name, given, meant):
+    """A huge number is a float where one is wanted; 0 is False where only that can be."""
+    config1(name, given)
 
-    value = get_config_value("ActorCriticLoss.advantage_clip")
-    assert (float, 1e30) == (type(value), value)
+    value = get_config_value(name)
+    assert (type(meant), meant) == (type(value), value)
