@@ -42,7 +42,7 @@ GIVEN_JOBS = {
     "docs/compare.md": ("job",),
     "docs/exact_env.md": ("job",),
     "docs/html_player.md": ("job",),
-    "docs/play.md": ("job", "ac_render"),
+    "docs/play.md": ("job",),
     "docs/security.md": ("job",),
     "docs/snapshot.md": ("job",),
     "docs/train.md": ("job",),

@@ -55,15 +55,14 @@ def test_the_reference_names_modules_that_are_there() -> None:
     assert [name for name in named if importlib.util.find_spec(name) is None] == []
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
-    importlib.util.find_spec("mkdocs") is None, reason="`make docs` installs what builds the site"
-)
-def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    """The site builds, links out of docs/ lead to pages of it, and nothing comes from elsewhere."""
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)]
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make docs` does; a warning fails it."""
+    if importlib.util.find_spec("mkdocs") is None:
+        pytest.skip("`make docs` installs what builds the site")
+    folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
-        command,
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)],
         cwd=ROOT,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
@@ -71,11 +70,42 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         timeout=300,
         check=False,
     )
-
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    front = (tmp_path / "index.html").read_text(encoding="utf-8")
+    return folder
+
+
+@pytest.mark.slow
+def test_links_out_of_docs_lead_to_pages_of_the_site(built: Path) -> None:
+    """A file of the package that a page links to is a page, and nothing comes from elsewhere."""
+    front = (built / "index.html").read_text(encoding="utf-8")
     assert 'src="http' not in front
     assert "fonts.googleapis" not in front
-    algorithms = (tmp_path / "algorithms.html").read_text(encoding="utf-8")
+    algorithms = (built / "algorithms.html").read_text(encoding="utf-8")
     assert 'href="source/alf/algorithms/sac_algorithm.py.html"' in algorithms
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("page", ["index.html", "api/networks.html"])
+def test_the_search_finds_in_pages_opened_from_a_folder(
+    built: Path, browser: Any, page: str, width: int
+) -> None:
+    """On a desk and on a phone, without a server and without the network."""
+    fetched: list[str] = []
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": width, "height": 800})
+    tab.on("request", lambda request: fetched.append(request.url))
+    tab.goto((built / page).as_uri())
+    if width < 600:
+        tab.locator(".md-header__button[for=__search]").click()
+    box = tab.locator("input.md-search__input")
+    box.click()
+    box.press_sequentially("SnapshotError")
+    result = tab.locator(".md-search-result__item a").first
+    result.wait_for(timeout=20_000)
+    result.click()
+    tab.wait_for_url("**/*.html*")
+    tab.close()
+
+    assert [url for url in fetched if not url.startswith(("file:", "data:", "about:"))] == []

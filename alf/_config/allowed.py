@@ -8,7 +8,7 @@ modules that do.
 import ast
 import enum
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -51,6 +51,7 @@ _NOT_OF_VALUES = frozenset(
     }
 )
 _FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType)
+_REFUSED = object()
 _PLAIN = (bool, int, float, complex, str, tuple, type(None), enum.Enum)
 
 
@@ -64,13 +65,15 @@ def refused(tree: ast.AST) -> str | None:
         ImportError: a module that is named is not installed, or a name is left out on purpose.
     """
     inner: set[ast.AST] = set()  # parts of a longer chain, which were looked at with it
+    unused = set(_unused(tree.body)) if isinstance(tree, ast.Expression) else set[ast.AST]()
     for node in ast.walk(tree):  # from the outside
         if _stores(node):
             return ast.unparse(node)
         if isinstance(node, ast.Name | ast.Attribute) and node not in inner:
             names, start = _chain(node, inner)
             if isinstance(start, ast.Name) and start.id in MODULES:
-                if not _is_allowed_chain(start.id, names):
+                value = _value_of_chain(start.id, names)
+                if value is _REFUSED or (_makes_environments(value) and node not in unused):
                     return ".".join([start.id, *names])
             elif bad := next((name for name in names if not _is_of_values(name)), None):
                 return f".{bad}"
@@ -98,19 +101,43 @@ def _chain(node: ast.expr, inner: set[ast.AST]) -> tuple[list[str], ast.expr]:
     return names, node
 
 
-def _is_allowed_chain(root: str, names: list[str]) -> bool:
-    """Whether a name may be used that begins at a module, and ends at what is no module."""
+def _value_of_chain(root: str, names: list[str]) -> Any:
+    """What a name means that begins at a module; `_REFUSED` if it may not be used.
+
+    `None` for what is an attribute of something else than a module.
+    """
     value: Any = importlib.import_module(MODULES[root])
     for depth, name in enumerate(names):
         if name.startswith("_"):
-            return False
+            return _REFUSED
         owner = value
         if not isinstance(owner, ModuleType):
-            return _is_of_class(owner, name) and all(map(_is_of_values, names[depth + 1 :]))
+            fine = _is_of_class(owner, name) and all(map(_is_of_values, names[depth + 1 :]))
+            return None if fine else _REFUSED
         value = getattr(owner, name)
         if not _RULES[root](owner, name, value):
-            return False
-    return not isinstance(value, ModuleType)
+            return _REFUSED
+    return _REFUSED if isinstance(value, ModuleType) else value
+
+
+def _makes_environments(value: Any) -> bool:
+    """Whether it is a function that is given the name of an environment, which can be of code."""
+    module = str(getattr(value, "__module__", ""))
+    return (
+        isinstance(value, FunctionType)
+        and module.startswith("alf.environments")
+        and module != "alf.environments.bit_flipping"
+    )
+
+
+def _unused(node: ast.expr) -> Iterator[ast.AST]:
+    """The parts of an expression that nothing in it can call: values that a parameter gets."""
+    yield node
+    if isinstance(node, ast.List | ast.Tuple):
+        for item in node.elts:
+            yield from _unused(item)
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("partial", "functools.partial"):
+        yield from node.args[:1]
 
 
 def _is_of_math(owner: ModuleType, name: str, value: Any) -> bool:

@@ -7,6 +7,8 @@ annotation stands. Whatever is in doubt passes: a false alarm costs a user more 
 
 import collections.abc
 import functools
+import inspect
+import math
 import types
 from collections.abc import Callable
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
@@ -14,6 +16,8 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 from alf._config.parameters import MISSING, Parameter
 
 _PLAIN = (str, bytes, bool, int, float, complex, list, tuple, dict, set, frozenset, type(None))
+_MOST = 10**308  # that a float can hold
+_FUNCTION = get_origin(Callable[[], None])
 _SCALARS = (str, bytes, bool, int, float, complex, type(None))
 
 
@@ -81,7 +85,7 @@ _ACCEPTS: dict[object, Callable[[object], bool]] = {
     collections.abc.Iterable: _is_iterable,
     collections.abc.Collection: _is_iterable,
     collections.abc.Mapping: _is_container,
-    get_origin(Callable[[], None]): _never,
+    _FUNCTION: _never,
     type: _never,
 }
 
@@ -89,16 +93,19 @@ _ACCEPTS: dict[object, Callable[[object], bool]] = {
 def _like_a_number(value: object) -> bool:
     """Arrays and tensors count, and objects that are called for a number, as schedules are."""
     kind = type(value)
+    if hasattr(kind, "shape"):  # of an array or tensor, there must be one number in it
+        return math.prod(getattr(value, "shape", ())) == 1
     converts = any(hasattr(kind, name) for name in ("__index__", "__int__", "__float__"))
     return converts or (callable(value) and not isinstance(value, _CODE))
 
 
 def _like_a_schedule(value: object) -> bool:
-    return _like_a_number(value) or callable(value)
+    return _like_a_number(value) or isinstance(value, _CODE)
 
 
 def _like_text(value: object) -> bool:
-    return not isinstance(value, _CODE) and not _like_a_number(value)
+    is_array = hasattr(type(value), "shape")
+    return not isinstance(value, _CODE) and not is_array and not _like_a_number(value)
 
 
 def _like_items(value: object) -> bool:
@@ -116,6 +123,7 @@ _CODE = (
 )
 # What any other value must be like.
 _ACCEPTS_OTHERS: dict[object, Callable[[object], bool]] = {
+    bool: _like_a_number,
     int: _like_a_number,
     float: _like_a_schedule,
     complex: _like_a_schedule,
@@ -132,7 +140,7 @@ _ACCEPTS_OTHERS: dict[object, Callable[[object], bool]] = {
         ),
         _like_items,
     ),
-    get_origin(Callable[[], None]): callable,
+    _FUNCTION: callable,
     type: callable,
 }
 
@@ -142,18 +150,51 @@ def accepts(annotation: object, value: object) -> bool:
     is_plain = type(value) in _PLAIN
     origin = get_origin(annotation)
     if origin in (Union, types.UnionType):
-        return any(accepts(choice, value) for choice in get_args(annotation))
+        return any(accepts(choice, value) for choice in _choices(annotation, value))
     if origin is Literal:
         return not is_plain or value in get_args(annotation)
     if not _hashable(annotation):
         return True
     judge = (_ACCEPTS if is_plain else _ACCEPTS_OTHERS).get(origin or annotation)
     if judge is None:
-        return not (_is_ours(annotation) and (is_plain or isinstance(value, _CODE)))
+        return not (is_ours(annotation) and (is_plain or isinstance(value, _CODE)))
+    if origin is _FUNCTION:
+        return judge(value) and _can_be_called(annotation, value)
     return judge(value) and _accepts_items(annotation, value)
 
 
-def _is_ours(annotation: object) -> bool:
+def _choices(annotation: object, value: object) -> list[object]:
+    """The parts of a union that can be meant by a value: of a function, never a number."""
+    choices = list(get_args(annotation))
+    functions = [one for one in choices if get_origin(one) is _FUNCTION]
+    return functions or choices if isinstance(value, _CODE) else choices
+
+
+def _can_be_called(annotation: object, value: object) -> bool:
+    """Whether a function takes as many arguments as `Callable[[First, Second], Result]` says."""
+    arguments = get_args(annotation)
+    if not arguments or not isinstance(arguments[0], list) or not isinstance(value, _CODE):
+        return True
+    try:
+        signature = inspect.signature(cast(Callable[..., object], value))
+    except (ValueError, TypeError):  # it is written in C, and does not say
+        return True
+    calls = [cast("list[object]", arguments[0])]
+    if isinstance(value, type):
+        calls.append([])  # a class may stand for what it makes, as an activation's does
+    is_configured = hasattr(cast(object, value), "__wrapped__")
+    return any(_binds(signature, call, is_configured) for call in calls)
+
+
+def _binds(signature: inspect.Signature, call: list[object], is_configured: bool) -> bool:
+    try:
+        (signature.bind_partial if is_configured else signature.bind)(*call)
+    except TypeError:
+        return False
+    return True
+
+
+def is_ours(annotation: object) -> bool:
     """Whether it is a class of `alf`, of which neither plain values nor functions are instances."""
     if not isinstance(annotation, type) or issubclass(annotation, _PLAIN):
         return False
@@ -164,7 +205,11 @@ def _is_ours(annotation: object) -> bool:
 def _accepts_items(annotation: object, value: object) -> bool:
     """Whether the items of a list or tuple can be meant where `tuple[int, ...]` or so stands."""
     kinds = get_args(annotation)
-    if not kinds or not isinstance(value, list | tuple):
+    if not kinds:
+        return True
+    if hasattr(value, "shape"):  # an array holds numbers
+        return get_origin(kinds[0]) is None
+    if not isinstance(value, list | tuple | str | bytes):
         return True
     items = cast("list[object] | tuple[object, ...]", value)
     if get_origin(annotation) is tuple and kinds[-1] is not Ellipsis:
@@ -192,20 +237,63 @@ def evaluated(parameter: Parameter) -> object:
 
 
 def meant(parameter: Parameter, value: Any) -> Any:
-    """The value as the annotation wants it: `1e6` is a million where only `int` can stand."""
-    if type(value) is not float or not value.is_integer():
-        return value
-    annotation = evaluated(parameter)
+    """The value as the annotation wants it.
+
+    `1e6` is a million where only `int` can stand, `10**30` is `1e30` where only `float` can, and 0
+    and 1 are `False` and `True` where only `bool` can.
+    """
+    if type(value) is int and value in (0, 1) and _only(evaluated(parameter), bool):
+        return bool(value)
+    if type(value) is float and value.is_integer():
+        return int(value) if _only(evaluated(parameter), int) else value
+    if _is_huge(value) and abs(value) <= _MOST and _only(evaluated(parameter), float):
+        return float(value)
+    return value
+
+
+def _only(annotation: object, *kinds: type) -> bool:
+    """Whether nothing but these, and `None`, can stand there."""
     choices = get_args(annotation) or (annotation,)
     plain = get_origin(annotation) in (None, Union, types.UnionType)
-    return int(value) if plain and set(choices) <= {int, type(None)} else value
+    return plain and all(one is type(None) or one in kinds for one in choices)
+
+
+def _is_huge(value: object) -> bool:
+    """Whether it is a whole number that neither a tensor nor an index can hold."""
+    return type(value) is int and not -(2**63) <= value < 2**63
+
+
+def _unfit(parameter: Parameter, annotation: object, value: object) -> str | None:
+    """What a parameter of `alf` itself wants, where more is known of it than the annotation says.
+
+    Those that a schedule can drive say so by `Callable[[], float]`; others are left in doubt.
+    """
+    if not parameter.full_name.startswith("alf."):
+        return None
+    if _is_huge(value) and _only(annotation, int):
+        return "int of at most 64 bits"
+    if _is_huge(value) and _only(annotation, float) and abs(cast(int, value)) > _MOST:
+        return "float of at most 1e308"
+    kinds = get_args(annotation)
+    if (
+        get_origin(annotation) is tuple
+        and Ellipsis not in kinds
+        and isinstance(value, list | tuple)
+    ):
+        given = cast("list[object] | tuple[object, ...]", value)
+        return None if len(given) == len(kinds) else str(annotation)
+    is_code = isinstance(value, _CODE) and _only(annotation, bool, int, float)
+    return "a number" if is_code else None
 
 
 def mismatch(parameter: Parameter, value: object) -> str | None:
     """The expected type in words, if `value` is plainly of another one; else `None`."""
     annotation = evaluated(parameter)
-    if annotation is MISSING or accepts(annotation, value):
+    if annotation is MISSING:
         return None
+    unfit = _unfit(parameter, annotation, value)
+    if unfit is not None or accepts(annotation, value):
+        return unfit
     default = parameter.default
     if value is None and default is None:
         return None  # `x: int = None`: sloppy, yet clear

@@ -33,8 +33,10 @@ def require_fit(
             with an argument that cannot be meant.
     """
     _require_type(parameter, value, origin)
-    for partial in _partials(value, _DEPTH):
-        _require_arguments(partial, origin, definitions)
+    for part in parts(value):
+        if isinstance(part, functools.partial):
+            found = cast("functools.partial[Any]", part)
+            _require_arguments(found, origin, definitions)
 
 
 def _require_type(parameter: Parameter, value: object, origin: Origin) -> None:
@@ -48,19 +50,19 @@ def _require_type(parameter: Parameter, value: object, origin: Origin) -> None:
         raise ConfigError(lessons.wrong_type(parameter.full_name, value, expected, origin))
 
 
-def _partials(value: object, depth: int) -> Iterator["functools.partial[Any]"]:
-    """The partials in a value: itself, in its arguments, and in plain containers."""
+def parts(value: object, depth: int = _DEPTH) -> Iterator[object]:
+    """A value, what is in it where it is a plain container, and the arguments of partials in it."""
+    yield value
     inner: Iterable[object] = ()
     if isinstance(value, functools.partial):
         found = cast("functools.partial[Any]", value)
-        yield found
         inner = (*found.args, *found.keywords.values())
     elif isinstance(value, list | tuple):
         inner = cast("Iterable[object]", value)
     elif isinstance(value, dict):
         inner = cast("dict[object, object]", value).values()
     for one in inner if depth else ():
-        yield from _partials(one, depth - 1)
+        yield from parts(one, depth - 1)
 
 
 def _require_arguments(

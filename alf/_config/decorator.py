@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, cast, overload
 
+from alf._config.constructors import handed
 from alf._config.origin import caller
 from alf._config.parameters import Definition, describe
 from alf._config.store import CURRENT
@@ -146,6 +147,8 @@ def _wrap(function: Callable[..., Any], definition: Definition) -> Callable[...,
             added = store.plans[definition][shape]
         except KeyError:
             added = store.plan(definition, shape, caller)
+        if definition.constructors:
+            return function(*args, **handed(definition, {**kwargs, **added}))
         if added:
             return function(*args, **kwargs, **added)
         return function(*args, **kwargs)

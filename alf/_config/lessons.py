@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from alf._config.origin import Origin
-from alf._config.values import described
+from alf._config.values import described, taken_by
 
 _MANY = 24
 _ALIKE = 0.6
@@ -132,15 +132,59 @@ def refused(full_name: str, origin: Origin, lesson: str) -> str:
     return f"{origin}: '{full_name}' cannot be set: {lesson}"
 
 
-def wrong_type(full_name: str, value: object, expected: str, origin: Origin) -> str:
+def wrong_type(full_name: str, value: object, expected: str, origin: Origin | None) -> str:
     """The value cannot be meant for the parameter."""
     text = (
-        f"{origin}: '{full_name}' takes {expected}, but was given {shown(value)}, "
+        f"{_at(origin)}'{full_name}' takes {expected}, but was given {shown(value)}, "
         f"which is {_kind(value)}."
     )
+    if callable(value) and "Callable[" in expected:
+        text += f" That takes {cut(taken_by(value), 200)}."
     if isinstance(value, str) and expected != "str":
         text += " Leave the quotes away if a number, a tuple or a name is meant."
     return text
+
+
+def _at(origin: Origin | None) -> str:
+    return "" if origin is None else f"{origin}: "
+
+
+def does_not_take(
+    full_name: str,
+    given: str,
+    arguments: Sequence[str],
+    taken: str,
+    reason: str,
+    origin: Origin | None,
+) -> str:
+    """A constructor cannot be called as it is called.
+
+    Args:
+        full_name: the parameter that it was given for.
+        given: the constructor, in one line.
+        arguments: what it was called with.
+        taken: its own parameters.
+        reason: what Python says.
+        origin: who set it; `None` where code passed it.
+    """
+    advice = "Let it take these arguments; **kwargs takes those that it has no use for."
+    if " missing " in reason:
+        advice = "Give what is missing by partial(..., name=value)."
+    return (
+        f"{_at(origin)}'{full_name}' is {cut(given, 200)}. It is called with "
+        f"({', '.join(arguments)}), but takes {cut(taken, 300)}: {reason}. {advice}"
+    )
+
+
+def makes_another(
+    full_name: str, given: str, made: object, expected: str, origin: Origin | None
+) -> str:
+    """A constructor made something else than it is there for."""
+    advice = " Is there no 'return' in it?" if made is None else ""
+    return (
+        f"{_at(origin)}'{full_name}' is {cut(given, 200)}, which made a {type(made).__name__}, but "
+        f"must make {expected}.{advice}"
+    )
 
 
 def _kind(value: object) -> str:

@@ -65,6 +65,7 @@ class Definition:
         defined_by: the module whose import made this definition; `None` for one made later.
         is_class: whether calling it makes an object.
         takes_any: whether it takes keyword arguments of any name.
+        constructors: names of parameters that take a constructor, where it is a part of `alf`.
     """
 
     full_name: str
@@ -75,6 +76,7 @@ class Definition:
     defined_by: str | None = None
     is_class: bool = False
     takes_any: bool = False
+    constructors: frozenset[str] = frozenset()
 
     def missing(self, positional_count: int, keywords: Collection[str]) -> list[str]:
         """The settable parameters that a call of this shape does not pass."""
@@ -144,7 +146,16 @@ def describe(
         defined_by,
         isinstance(owner, type),
         any(spec.kind is spec.VAR_KEYWORD for spec in signature.parameters.values()),
+        _constructors(owner, parameters),
     )
+
+
+def _constructors(owner: Callable[..., Any], parameters: Mapping[str, Parameter]) -> frozenset[str]:
+    """The parameters that are annotated `Callable[..., Made]`; in text, as it may be postponed."""
+    if not owner.__module__.startswith("alf."):
+        return frozenset()  # what somebody else does with a value is theirs to say
+    found = (name for name, one in parameters.items() if "Callable[...," in str(one.annotation))
+    return frozenset(found)
 
 
 def _refusal(name: str, whitelist: Collection[str], blacklist: Collection[str]) -> str | None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
-from alf._config import lessons, unused
+from alf._config import checks, lessons, unused
 from alf._config.origin import COMMAND_LINE, Origin, caller, modules_being_executed
 from alf._config.overrides import Override
 from alf._config.parameters import MISSING
@@ -179,6 +179,25 @@ def get_config_value(config_name: str) -> Any:
     _require_name(config_name, origin)
     store = current()
     return store.value_of(store.resolve(config_name, origin), origin)
+
+
+def override_with(text: str) -> str | None:
+    """The override, of the command line or of a search, that has this text in its value.
+
+    Args:
+        text: all of it, not a part.
+
+    Returns:
+        Where it was given and for what; `None` if no override has it.
+    """
+    for pre in current().pre_configs:
+        if pre.origin == COMMAND_LINE and any(part == text for part in _texts(pre.value)):
+            return f"{pre.origin} '{pre.name}'"
+    return None
+
+
+def _texts(value: object) -> list[str]:
+    return [part for part in checks.parts(value) if isinstance(part, str)]
 
 
 def get_all_config_names() -> list[str]:

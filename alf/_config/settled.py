@@ -33,8 +33,11 @@ class Settled:
 
     def suits(self, value: Any) -> bool:
         """Whether `value` asks for what happens here."""
-        same = value is self.value or (type(value) is type(self.value) and value == self.value)
-        return same or (self.accepts is not None and self.accepts(value))
+        try:
+            same = value is self.value or (type(value) is type(self.value) and value == self.value)
+            return bool(same or (self.accepts is not None and self.accepts(value)))
+        except (TypeError, ValueError, RuntimeError):  # arrays, which are neither equal nor not
+            return False
 
     def refusal(self, value: Any) -> str:
         """The words for a value that does not suit."""

@@ -5,6 +5,7 @@ says nothing of functions, partials, classes of confs and most objects.
 """
 
 import functools
+import inspect
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,6 +30,15 @@ def alike(first: Any, second: Any) -> bool:
     members are, objects of other classes if their attributes are.
     """
     return _alike(first, second, set())
+
+
+def taken_by(given: Callable[..., Any]) -> str:
+    """The parameters of a callable in one line, those with a default in brackets."""
+    try:
+        signature = inspect.signature(given)
+    except (ValueError, TypeError):  # it is written in C, and does not say
+        return "other arguments"
+    return f"({', '.join(map(_written, signature.parameters.values()))})"
 
 
 # In one line --------------------------------------------------------------------------------------
@@ -57,6 +67,12 @@ def _partial(value: Any, depth: int) -> str:
     parts = [_name(value.func, depth), *(_described(x, depth) for x in value.args)]
     parts += [f"{name}={_described(x, depth)}" for name, x in value.keywords.items()]
     return f"partial({', '.join(parts)})"
+
+
+def _written(spec: inspect.Parameter) -> str:
+    stars = {spec.VAR_POSITIONAL: "*", spec.VAR_KEYWORD: "**"}.get(spec.kind, "")
+    is_needed = stars or spec.default is spec.empty
+    return f"{stars}{spec.name}" if is_needed else f"[{spec.name}]"
 
 
 def _name(value: Any, depth: int) -> str:

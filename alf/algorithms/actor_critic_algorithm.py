@@ -19,7 +19,9 @@ from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import epsilon_greedy_sample, sample_action_distribution
 from alf.networks.actor_distribution_networks import ActorDistributionNetwork
+from alf.networks.network import Network
 from alf.networks.value_networks import ValueNetwork
+from alf.optimizers import Optimizer
 from alf.summary.context import CONTEXT
 from alf.tensor_specs import TensorSpec
 
@@ -69,13 +71,13 @@ class ActorCriticAlgorithm(Algorithm):
         observation_spec: Any,
         action_spec: Any,
         reward_spec: TensorSpec | None = None,
-        actor_network_ctor: Callable[..., Any] = ActorDistributionNetwork,
-        value_network_ctor: Callable[..., Any] = ValueNetwork,
+        actor_network_ctor: Callable[..., Network] = ActorDistributionNetwork,
+        value_network_ctor: Callable[..., Network] = ValueNetwork,
         epsilon_greedy: float | None = None,
         config: Any = None,
         loss: Callable[[Any], LossInfo] | None = None,
-        loss_class: Callable[..., Any] = ActorCriticLoss,
-        optimizer: Any = None,
+        loss_class: Callable[..., Callable[[Any], LossInfo]] = ActorCriticLoss,
+        optimizer: Optimizer | None = None,
         debug_summaries: bool = False,
         name: str = "ActorCriticAlgorithm",
     ):

@@ -18,6 +18,7 @@ from alf.algorithms.intrinsic_reward import IntrinsicRewardAlgorithm
 from alf.algorithms.settled_parameters import ENV, REWARD_WEIGHTS
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.errors import ConfigError
+from alf.optimizers import Optimizer
 from alf.tensor_specs import TensorSpec
 
 _ENCODE = "let the networks encode: see input_preprocessors"
@@ -93,7 +94,7 @@ class Agent(Algorithm):
         intrinsic_reward_coef: float = 1.0,
         extrinsic_reward_coef: float = 1.0,
         enforce_entropy_target: bool = False,
-        optimizer: Any = None,
+        optimizer: Optimizer | None = None,
         debug_summaries: bool = False,
         name: str = "AgentAlgorithm",
     ):
@@ -280,18 +281,14 @@ def _rl_part(info: Any) -> Any:
     return info.rl if isinstance(info, AgentInfo) else info
 
 
-def _checked(module: Any, rl_algorithm: Algorithm, config: Any) -> IntrinsicRewardAlgorithm:
+def _checked(
+    module: IntrinsicRewardAlgorithm, rl_algorithm: Algorithm, config: Any
+) -> IntrinsicRewardAlgorithm:
     """The intrinsic reward module, if it can work beside the RL algorithm.
 
     Raises:
         ConfigError: see `Agent`.
     """
-    if not isinstance(module, IntrinsicRewardAlgorithm):
-        raise ConfigError(
-            f"Agent.intrinsic_reward_module made a {type(module).__name__}: give RNDAlgorithm, "
-            f"ICMAlgorithm or another class derived from IntrinsicRewardAlgorithm, or a partial of "
-            f"one"
-        )
     name = type(rl_algorithm).__name__
     if rl_algorithm.cuts_unrolls or (rl_algorithm.on_policy and rl_algorithm.state_spec != ()):
         raise ConfigError(

@@ -8,6 +8,7 @@ from torch import nn
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import map_params
 from alf.nest import map_structure
+from alf.optimizers import Optimizer
 from alf.tensor_specs import TensorSpec
 
 
@@ -41,7 +42,7 @@ class Algorithm(nn.Module):
         action_spec: Any,
         reward_spec: TensorSpec | None = None,
         state_spec: Any = (),
-        optimizer: Any = None,
+        optimizer: Optimizer | None = None,
         config: Any = None,
         debug_summaries: bool = False,
         name: str = "Algorithm",

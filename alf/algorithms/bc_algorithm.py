@@ -27,6 +27,8 @@ from alf.distributions import (
 from alf.errors import ConfigError
 from alf.nest import flatten, map_structure, sum_nest
 from alf.networks.actor_distribution_networks import ActorDistributionNetwork
+from alf.networks.network import Network
+from alf.optimizers import Optimizer
 from alf.tensor_specs import TensorSpec
 
 
@@ -76,8 +78,8 @@ class BcAlgorithm(Algorithm):
         observation_spec: Any,
         action_spec: Any,
         reward_spec: TensorSpec | None = None,
-        actor_network_cls: Callable[..., Any] = ActorDistributionNetwork,
-        actor_optimizer: Any = None,
+        actor_network_cls: Callable[..., Network] = ActorDistributionNetwork,
+        actor_optimizer: Optimizer | None = None,
         epsilon_greedy: float | None = None,
         config: Any = None,
         debug_summaries: bool = False,

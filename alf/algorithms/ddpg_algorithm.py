@@ -26,13 +26,15 @@ from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.algorithms.target_update import TargetUpdater, make_target
-from alf.algorithms.td_loss import append_zeros
+from alf.algorithms.td_loss import TDLoss, append_zeros
 from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.nest import flatten, map_structure
 from alf.networks.actor_networks import ActorNetwork
 from alf.networks.critic_networks import CriticNetwork
+from alf.networks.network import Network
 from alf.networks.parallel_networks import make_parallel
+from alf.optimizers import Optimizer
 from alf.summary.context import CONTEXT
 from alf.tensor_specs import TensorSpec
 
@@ -120,22 +122,22 @@ class DdpgAlgorithm(Algorithm):
         observation_spec: Any,
         action_spec: Any,
         reward_spec: TensorSpec | None = None,
-        actor_network_ctor: Callable[..., Any] = ActorNetwork,
-        critic_network_ctor: Callable[..., Any] = CriticNetwork,
+        actor_network_ctor: Callable[..., Network] = ActorNetwork,
+        critic_network_ctor: Callable[..., Network] = CriticNetwork,
         epsilon_greedy: float | None = None,
         calculate_priority: bool = False,
         config: Any = None,
         ou_stddev: float = 0.2,
         ou_damping: float = 0.15,
-        critic_loss_ctor: Callable[..., Any] | None = None,
+        critic_loss_ctor: Callable[..., TDLoss] | None = None,
         num_critic_replicas: int = 1,
         target_update_tau: float = 0.05,
         target_update_period: int = 1,
         rollout_random_action: float = 0.0,
         dqda_clipping: float | None = None,
         action_l2: float = 0,
-        actor_optimizer: Any = None,
-        critic_optimizer: Any = None,
+        actor_optimizer: Optimizer | None = None,
+        critic_optimizer: Optimizer | None = None,
         debug_summaries: bool = False,
         name: str = "DdpgAlgorithm",
     ):

@@ -35,10 +35,13 @@ from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV
 from alf.algorithms.target_update import TargetUpdater, make_target
+from alf.algorithms.td_loss import TDLoss
 from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
+from alf.networks.network import Network
 from alf.networks.parallel_networks import make_parallel
 from alf.networks.q_networks import QNetwork, count_choices
+from alf.optimizers import Optimizer
 from alf.schedulers import as_scheduler
 from alf.tensor_specs import TensorSpec
 
@@ -109,14 +112,14 @@ class DqnAlgorithm(Algorithm):
         observation_spec: Any,
         action_spec: Any,
         reward_spec: TensorSpec | None = None,
-        q_network_cls: Callable[..., Any] = QNetwork,
-        q_optimizer: Any = None,
+        q_network_cls: Callable[..., Network] = QNetwork,
+        q_optimizer: Optimizer | None = None,
         rollout_epsilon_greedy: float | Callable[[], float] = 0.1,
         epsilon_greedy: float | None = None,
         target_net_target_action: bool = True,
         num_critic_replicas: int = 2,
         config: Any = None,
-        critic_loss_ctor: Callable[..., Any] | None = None,
+        critic_loss_ctor: Callable[..., TDLoss] | None = None,
         target_update_tau: float = 0.05,
         target_update_period: int = 1,
         debug_summaries: bool = False,

@@ -23,6 +23,7 @@ from alf.errors import ConfigError
 from alf.nest import flatten
 from alf.networks.encoding_networks import EncodingNetwork
 from alf.networks.layers import identity
+from alf.optimizers import Optimizer
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 
 _DEFAULT_ENCODER = partial(
@@ -68,7 +69,7 @@ class ICMAlgorithm(IntrinsicRewardAlgorithm):
         forward_loss_weight: float = 0.2,
         gamma: float = 0.99,
         reward_clip: float = 5.0,
-        optimizer: Any = None,
+        optimizer: Optimizer | None = None,
         config: Any = None,
         debug_summaries: bool = False,
         name: str = "ICMAlgorithm",

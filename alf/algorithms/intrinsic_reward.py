@@ -9,6 +9,7 @@ from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import StepType, TimeStep
 from alf.errors import ConfigError
 from alf.nest import map_structure
+from alf.optimizers import Optimizer
 from alf.tensor_specs import TensorSpec
 from alf.transforms import Normalizer
 
@@ -62,7 +63,7 @@ class IntrinsicRewardAlgorithm(Algorithm):
         reward_spec: TensorSpec | None = None,
         gamma: float = 0.99,
         reward_clip: float = 5.0,
-        optimizer: Any = None,
+        optimizer: Optimizer | None = None,
         config: Any = None,
         debug_summaries: bool = False,
         name: str = "IntrinsicRewardAlgorithm",

@@ -24,7 +24,7 @@ from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.algorithms.target_update import TargetUpdater, make_target
-from alf.algorithms.td_loss import append_zeros
+from alf.algorithms.td_loss import TDLoss, append_zeros
 from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import (
@@ -41,6 +41,7 @@ from alf.networks.parallel_networks import make_parallel
 from alf.networks.q_networks import QNetwork
 from alf.networks.value_networks import ValueNetwork
 from alf.ops.value_losses import expectile_loss
+from alf.optimizers import Optimizer
 from alf.summary.context import CONTEXT
 from alf.tensor_specs import TensorSpec
 
@@ -140,23 +141,23 @@ class IqlAlgorithm(Algorithm):
         observation_spec: Any,
         action_spec: Any,
         reward_spec: TensorSpec | None = None,
-        actor_network_cls: Callable[..., Any] = ActorDistributionNetwork,
-        v_network_cls: Callable[..., Any] = ValueNetwork,
-        critic_network_cls: Callable[..., Any] = CriticNetwork,
-        q_network_cls: Callable[..., Any] = QNetwork,
+        actor_network_cls: Callable[..., Network] = ActorDistributionNetwork,
+        v_network_cls: Callable[..., Network] = ValueNetwork,
+        critic_network_cls: Callable[..., Network] = CriticNetwork,
+        q_network_cls: Callable[..., Network] = QNetwork,
         epsilon_greedy: float | None = None,
         calculate_priority: bool = False,
         num_critic_replicas: int = 2,
         config: Any = None,
-        critic_loss_ctor: Callable[..., Any] | None = None,
+        critic_loss_ctor: Callable[..., TDLoss] | None = None,
         target_update_tau: float = 0.05,
         target_update_period: int = 1,
         temperature: float = 1.0,
         expectile: float = 0.8,
         max_exp_advantage: float = 100.0,
-        actor_optimizer: Any = None,
-        critic_optimizer: Any = None,
-        value_optimizer: Any = None,
+        actor_optimizer: Optimizer | None = None,
+        critic_optimizer: Optimizer | None = None,
+        value_optimizer: Optimizer | None = None,
         debug_summaries: bool = False,
         name: str = "IqlAlgorithm",
     ):
@@ -282,7 +283,7 @@ class IqlAlgorithm(Algorithm):
         self._target_updater.update()
 
     def _make_critic(
-        self, critic_network_cls: Callable[..., Any], q_network_cls: Callable[..., Any]
+        self, critic_network_cls: Callable[..., Network], q_network_cls: Callable[..., Any]
     ) -> Network:
         discrete, continuous = self._parts.discrete_spec, self._parts.continuous_spec
         if discrete is None:

@@ -29,9 +29,10 @@ from alf.data_structures import AlgStep, LossInfo, StepType, TimeStep
 from alf.distributions import compute_log_probability, map_params, sample_action_distribution
 from alf.errors import ConfigError
 from alf.nest import map_structure
-from alf.networks.network import on_rows, over_time
+from alf.networks.network import Network, on_rows, over_time
 from alf.ops.returns import generalized_advantage_estimation
 from alf.ops.value_losses import explained_variance
+from alf.optimizers import Optimizer
 from alf.tensor_specs import TensorSpec
 
 __all__ = ["PPOAlgorithm", "PPOInfo", "PPOLoss"]
@@ -102,13 +103,13 @@ class PPOAlgorithm(ActorCriticAlgorithm):
         observation_spec: Any,
         action_spec: Any,
         reward_spec: TensorSpec | None = None,
-        actor_network_ctor: Callable[..., Any] | None = None,
-        value_network_ctor: Callable[..., Any] | None = None,
+        actor_network_ctor: Callable[..., Network] | None = None,
+        value_network_ctor: Callable[..., Network] | None = None,
         epsilon_greedy: float | None = None,
         config: Any = None,
         loss: PPOLoss | None = None,
         loss_class: Callable[..., PPOLoss] | None = None,
-        optimizer: Any = None,
+        optimizer: Optimizer | None = None,
         debug_summaries: bool = False,
         name: str = "PPOAlgorithm",
     ):

@@ -21,10 +21,13 @@ from alf.algorithms.quantile_td_loss import QuantileTDLoss
 from alf.algorithms.sac_algorithm import SacAlgorithm
 from alf.algorithms.sac_info import SacInfo, SacMemory
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
+from alf.algorithms.td_loss import TDLoss
 from alf.errors import ConfigError
 from alf.nest import flatten
 from alf.networks.critic_networks import CriticNetwork
+from alf.networks.network import Network
 from alf.ops.quantiles import truncate_quantiles
+from alf.optimizers import Optimizer
 from alf.tensor_specs import TensorSpec
 
 
@@ -74,8 +77,8 @@ class QuantileSacAlgorithm(SacAlgorithm):
         observation_spec: Any,
         action_spec: Any,
         reward_spec: TensorSpec | None = None,
-        actor_network_cls: Callable[..., Any] | None = None,
-        critic_network_cls: Callable[..., Any] = CriticNetwork,
+        actor_network_cls: Callable[..., Network] | None = None,
+        critic_network_cls: Callable[..., Network] = CriticNetwork,
         num_quantiles: int = 25,
         dropped_quantiles: int = 2,
         epsilon_greedy: float | None = None,
@@ -83,16 +86,16 @@ class QuantileSacAlgorithm(SacAlgorithm):
         calculate_priority: bool | None = None,
         num_critic_replicas: int | None = None,
         config: Any = None,
-        critic_loss_ctor: Callable[..., Any] = QuantileTDLoss,
+        critic_loss_ctor: Callable[..., TDLoss] = QuantileTDLoss,
         target_entropy: float | Callable[..., float] | Sequence[float] | None = None,
         initial_log_alpha: float | None = None,
         max_log_alpha: float | None = None,
         target_update_tau: float | None = None,
         target_update_period: int | None = None,
         dqda_clipping: float | None = None,
-        actor_optimizer: Any = None,
-        critic_optimizer: Any = None,
-        alpha_optimizer: Any = None,
+        actor_optimizer: Optimizer | None = None,
+        critic_optimizer: Optimizer | None = None,
+        alpha_optimizer: Optimizer | None = None,
         debug_summaries: bool = False,
         name: str = "QuantileSacAlgorithm",
     ):

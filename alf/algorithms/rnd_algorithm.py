@@ -22,6 +22,7 @@ from alf.nest import flatten, map_structure, pack_sequence_as
 from alf.networks.encoding_networks import EncodingNetwork
 from alf.networks.layers import identity
 from alf.networks.preprocessors import one_hot_size
+from alf.optimizers import Optimizer
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 from alf.transforms import Normalizer
 
@@ -71,7 +72,7 @@ class RNDAlgorithm(IntrinsicRewardAlgorithm):
         observation_clip: float = 5.0,
         gamma: float = 0.99,
         reward_clip: float = 5.0,
-        optimizer: Any = None,
+        optimizer: Optimizer | None = None,
         config: Any = None,
         debug_summaries: bool = False,
         name: str = "RNDAlgorithm",

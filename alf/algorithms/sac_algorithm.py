@@ -42,7 +42,7 @@ from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.sac_info import SacInfo, SacLossInfo, SacMemory, state_of
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.algorithms.target_update import TargetUpdater, make_target
-from alf.algorithms.td_loss import append_zeros
+from alf.algorithms.td_loss import TDLoss, append_zeros
 from alf.algorithms.temperature import Temperature
 from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
@@ -58,6 +58,7 @@ from alf.networks.critic_networks import CriticNetwork
 from alf.networks.network import Network
 from alf.networks.parallel_networks import make_parallel
 from alf.networks.q_networks import QNetwork
+from alf.optimizers import Optimizer
 from alf.summary.context import CONTEXT
 from alf.tensor_specs import TensorSpec
 
@@ -131,24 +132,24 @@ class SacAlgorithm(Algorithm):
         observation_spec: Any,
         action_spec: Any,
         reward_spec: TensorSpec | None = None,
-        actor_network_cls: Callable[..., Any] | None = ActorDistributionNetwork,
-        critic_network_cls: Callable[..., Any] | None = CriticNetwork,
-        q_network_cls: Callable[..., Any] | None = QNetwork,
+        actor_network_cls: Callable[..., Network] | None = ActorDistributionNetwork,
+        critic_network_cls: Callable[..., Network] | None = CriticNetwork,
+        q_network_cls: Callable[..., Network] | None = QNetwork,
         epsilon_greedy: float | None = None,
         use_entropy_reward: bool = True,
         calculate_priority: bool = False,
         num_critic_replicas: int = 2,
         config: Any = None,
-        critic_loss_ctor: Callable[..., Any] | None = None,
+        critic_loss_ctor: Callable[..., TDLoss] | None = None,
         target_entropy: float | Callable[..., float] | Sequence[float] | None = None,
         initial_log_alpha: float = 0.0,
         max_log_alpha: float | None = None,
         target_update_tau: float = 0.05,
         target_update_period: int = 1,
         dqda_clipping: float | None = None,
-        actor_optimizer: Any = None,
-        critic_optimizer: Any = None,
-        alpha_optimizer: Any = None,
+        actor_optimizer: Optimizer | None = None,
+        critic_optimizer: Optimizer | None = None,
+        alpha_optimizer: Optimizer | None = None,
         debug_summaries: bool = False,
         name: str = "SacAlgorithm",
         *,

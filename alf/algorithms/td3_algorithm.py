@@ -17,8 +17,11 @@ from alf._config import configurable
 from alf._config.settled import settled
 from alf.algorithms.ddpg_algorithm import DdpgAlgorithm
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
+from alf.algorithms.td_loss import TDLoss
 from alf.errors import ConfigError
 from alf.nest import map_structure
+from alf.networks.network import Network
+from alf.optimizers import Optimizer
 from alf.tensor_specs import TensorSpec
 
 
@@ -65,14 +68,14 @@ class Td3Algorithm(DdpgAlgorithm):
         observation_spec: Any,
         action_spec: Any,
         reward_spec: TensorSpec | None = None,
-        actor_network_ctor: Callable[..., Any] | None = None,
-        critic_network_ctor: Callable[..., Any] | None = None,
+        actor_network_ctor: Callable[..., Network] | None = None,
+        critic_network_ctor: Callable[..., Network] | None = None,
         epsilon_greedy: float | None = None,
         calculate_priority: bool | None = None,
         config: Any = None,
         ou_stddev: float = 0.1,
         ou_damping: float = 1.0,
-        critic_loss_ctor: Callable[..., Any] | None = None,
+        critic_loss_ctor: Callable[..., TDLoss] | None = None,
         num_critic_replicas: int = 2,
         target_update_tau: float = 0.005,
         actor_update_period: int = 2,
@@ -81,8 +84,8 @@ class Td3Algorithm(DdpgAlgorithm):
         rollout_random_action: float | None = None,
         dqda_clipping: float | None = None,
         action_l2: float | None = None,
-        actor_optimizer: Any = None,
-        critic_optimizer: Any = None,
+        actor_optimizer: Optimizer | None = None,
+        critic_optimizer: Optimizer | None = None,
         debug_summaries: bool = False,
         name: str = "Td3Algorithm",
     ):

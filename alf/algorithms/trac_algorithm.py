@@ -26,6 +26,7 @@ from alf.data_structures import AlgStep, LossInfo, StepType, TimeStep
 from alf.distributions import Categorical, Distribution, map_params
 from alf.errors import ConfigError
 from alf.nest import flatten, flatten_up_to, map_structure
+from alf.optimizers import Optimizer
 from alf.tensor_specs import TensorSpec
 
 # Near the old policy both distances grow with the square of the step. Each try aims a little below
@@ -66,7 +67,7 @@ class TracAlgorithm(Algorithm):
         config: Any = None,
         ac_algorithm_cls: Callable[..., Algorithm] = ActorCriticAlgorithm,
         action_dist_clip_per_dim: float = 0.01,
-        optimizer: Any = None,
+        optimizer: Optimizer | None = None,
         debug_summaries: bool = False,
         name: str = "TracAlgorithm",
     ):

@@ -23,12 +23,14 @@ import os
 import signal
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from absl import flags, logging
 
 from alf.errors import AlfError, UsageError
+from alf.failures import users_part
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -58,8 +60,9 @@ def main(
 ) -> int:
     """Parses the flags, sets up log lines, runs a command, and turns errors into exit codes.
 
-    An `AlfError` is printed to stderr without a traceback. Every other exception is a defect and
-    keeps its traceback; Python then exits with 1.
+    An `AlfError` is printed to stderr without a traceback. What code of the user's raised is
+    printed from that code on. Every other exception is a defect and keeps its traceback; Python
+    then exits with 1. A flag `--debug` shows all of it in each case.
 
     Args:
         function: does the work, given the parsed flags; returns the exit code.
@@ -69,13 +72,10 @@ def main(
         program: how the user calls it, e.g. `"alf play"`.
     """
     try:
-        if asks_for_help(argv):
-            print(help_text(flag_values, doc, program))
-            return 0
-        parse_flags(argv, flag_values, program=program)
-        start_logging()
-        return function(flag_values)
+        return _run(function, flag_values, doc, argv, program)
     except AlfError as error:
+        if _debug(flag_values):
+            traceback.print_exc()
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
     except Terminated:
@@ -84,6 +84,31 @@ def main(
         return INTERRUPTED
     except BrokenPipeError:
         return _reader_gone()
+    except Exception as error:
+        told = None if _debug(flag_values) else users_part(error)
+        if told is None:
+            raise
+        print(told, end="", file=sys.stderr)
+        return 1
+
+
+def _run(
+    function: Callable[[flags.FlagValues], int],
+    flag_values: flags.FlagValues,
+    doc: str | None,
+    argv: Sequence[str],
+    program: str,
+) -> int:
+    if asks_for_help(argv):
+        print(help_text(flag_values, doc, program))
+        return 0
+    parse_flags(argv, flag_values, program=program)
+    start_logging()
+    return function(flag_values)
+
+
+def _debug(flag_values: flags.FlagValues) -> bool:
+    return "debug" in flag_values and bool(flag_values["debug"].value)
 
 
 def print_line(line: str) -> None:

@@ -13,14 +13,13 @@ In the window, ? shows the keys.
 import os
 import re
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags, logging
 
 from alf.bin import command
-from alf.errors import AlfError, CheckpointError, RootDirError, UsageError
+from alf.errors import CheckpointError, RootDirError, UsageError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("root_dir", None, "The job's folder.", flag_values=FLAGS)
@@ -176,12 +175,7 @@ def _play(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
         report=command.print_line,
     )
     with command.terminable(), job.explained(flag_values.debug or in_snapshot):
-        try:
-            job.run()
-        except AlfError:
-            if flag_values.debug:
-                traceback.print_exc()
-            raise
+        job.run()
     return 0
 
 

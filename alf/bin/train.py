@@ -52,6 +52,7 @@ flags.DEFINE_bool(
     "Let torch refuse operations that are not deterministic.",
     flag_values=FLAGS,
 )
+flags.DEFINE_bool("debug", False, "Show the whole traceback of a failure.", flag_values=FLAGS)
 flags.DEFINE_enum(
     "distributed",
     "none",

@@ -141,7 +141,10 @@ def _make_batch(
 def _load_one(
     load: Callable[..., Any], env_name: str, env_id: int, render_mode: str | None
 ) -> AlfEnvironment:
-    accepted = inspect.signature(load).parameters
+    try:
+        accepted = inspect.signature(load).parameters
+    except ValueError:  # it is written in C, and does not say
+        accepted = {}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
     kwargs: dict[str, Any] = {}
     if "env_id" in accepted:

@@ -26,6 +26,7 @@ from alf.environments.in_process_environment import take_lanes
 from alf.environments.lane import Lane
 from alf.environments.step_arrays import StepArrays, byte_size, carve
 from alf.errors import EnvError
+from alf.failures import users_part
 from alf.nest import flatten
 from alf.tensor_specs import TensorSpec
 
@@ -176,7 +177,7 @@ class _Worker:
             result = function(*args)
         except Exception as error:  # noqa: BLE001 - an environment can raise anything
             row = int(self._open.progress[self._task.index])
-            text = "".join(traceback.format_exception(error))
+            text = users_part(error) or "".join(traceback.format_exception(error))
             return FAILED + pickle.dumps(Failure(row, f"{type(error).__name__}: {error}", text))
         return DONE if result is None else DONE + pickle.dumps(result)
 

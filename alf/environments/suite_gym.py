@@ -13,13 +13,14 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec, find_highest_version, get_env_id, parse_env_id
 from gymnasium.error import DependencyNotInstalled
 
-from alf._config import configurable
+from alf._config import configurable, override_with
 from alf._config.settled import Settled, settled
 from alf.environments.alf_environment import AlfEnvironment
 from alf.environments.in_process_environment import InProcessEnvironment
 from alf.environments.lane import GymLane
 from alf.environments.vector_environment import VectorEnvironment, resets_at_next_step
 from alf.errors import AlfError, ConfigError, EnvError
+from alf.failures import last_places
 
 GymWrapper = Callable[[Any], Any]
 AlfWrapper = Callable[[AlfEnvironment], AlfEnvironment]
@@ -81,8 +82,9 @@ def load(
     """Make one environment (batch size 1) by its gymnasium id.
 
     Args:
-        environment_name: an id such as `"CartPole-v1"`, or `"module:Id-v0"` to import the module
-            that registers it first. Old versions work; without a version the newest is taken.
+        environment_name: an id such as `"CartPole-v1"`, or, in a conf, `"module:Id-v0"` to import
+            the module that registers it first. Old versions work; without a version the newest is
+            taken.
         env_id: the index of the environment in its batch; unused here.
         discount: multiplies the discount of `MID` steps.
         max_episode_steps: after so many steps an episode stops with discount 1; `None` is the
@@ -211,10 +213,12 @@ def find_spec(environment_name: str) -> EnvSpec:
     old version means it, so the registry is asked directly.
 
     Raises:
-        ConfigError: if there is no such id, with the closest ones and what to install.
+        ConfigError: if there is no such id, with the closest ones and what to install; or if it
+            would import a module, and is not the conf's.
     """
     module, _, name = environment_name.rpartition(":")
     if module:
+        refuse_import_by_data(environment_name)
         try:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
@@ -230,6 +234,29 @@ def find_spec(environment_name: str) -> EnvSpec:
     if newest is None:
         raise ConfigError(_unknown(environment_name, name))
     return registry[newest]
+
+
+def refuse_import_by_data(environment_name: object) -> None:
+    """Refuse a name that would import a package, where it is data: of a search, of an override.
+
+    Whatever a conf has imported is there already, so that its environments can be named.
+
+    Args:
+        environment_name: as `load` takes it.
+
+    Raises:
+        ConfigError: then.
+    """
+    if not isinstance(environment_name, str) or ":" not in environment_name:
+        return
+    module, _, name = environment_name.rpartition(":")
+    where = override_with(environment_name)
+    if where is not None and module not in sys.modules:
+        raise ConfigError(
+            f"{where} is {environment_name!r}, which would import {module!r}: values of overrides "
+            f"and searches run no code. Write 'import {module}' into the conf; then {name!r} is "
+            "enough here"
+        )
 
 
 def _newest_version(name: str) -> str | None:
@@ -306,7 +333,9 @@ def make_gym(
     except AlfError:
         raise
     except Exception as error:
-        raise EnvError(f"{spec.id} broke while it was made: {error}") from error
+        places = "".join(f"\n  {place}" for place in last_places(error, 3))
+        told = f"{type(error).__name__}: {error}{places}"
+        raise EnvError(f"{spec.id} broke while it was made: {told}") from error
 
 
 def _draw_without_display() -> None:

@@ -6,7 +6,6 @@ for what the snapshot has to hold, and the memory and the GPU that it took are g
 
 import os
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +17,7 @@ from typing import Self
 
 from alf import snapshot
 from alf._config import (
+    get_config_value,
     isolated,
     load_config,
     loaded_confs,
@@ -27,6 +27,7 @@ from alf._config import (
     validate_pre_configs,
 )
 from alf.errors import AlfError, TrainingError
+from alf.failures import last_places
 from alf.search.child import end_with
 
 
@@ -187,19 +188,22 @@ def _build(config: object) -> None:
     except AlfError:
         raise
     except Exception as error:  # from code of the user's; not every exception can be sent back
-        last = traceback.extract_tb(error.__traceback__)[-1]
+        places = "".join(f"\n  {place}" for place in last_places(error, 1))
         raise TrainingError(
-            f"building the job fails: {type(error).__name__}: {error} "
-            f"({last.filename}:{last.lineno}). `alf train` with the same conf shows the traceback."
+            f"building the job fails: {type(error).__name__}: {error}{places}\n"
+            "`alf train` with the same conf shows the traceback."
         ) from error
 
 
 def _check_values(searched: Mapping[str, Sequence[str]]) -> None:
-    """Set every value once, where nothing else is set, to learn whether its type can be right."""
+    """Set every value once, where nothing else is set, to learn whether it can be right."""
+    from alf.environments.suite_gym import refuse_import_by_data
+
     for name, texts in searched.items():
         for text in texts:
             with isolated():
                 pre_config({name: parse_value(name, text)})
+                refuse_import_by_data(get_config_value("create_environment.env_name"))
 
 
 def _freeze(root_dir: Path, command: Sequence[str], seed: int | None, conf: Path) -> Frozen:

@@ -1,8 +1,6 @@
 """A play from its first line to its last: configuration, environment, policy, episodes, report."""
 
 import contextlib
-import sysconfig
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +12,7 @@ from alf.device import prepare_computing
 from alf.environments.alf_environment import AlfEnvironment
 from alf.environments.creation import create_environment
 from alf.errors import AlfError, EnvError, RenderError
+from alf.failures import last_places
 from alf.player.sinks import Sink, open_sinks, shows_thoughts
 from alf.summary import render
 from alf.trainers.checkpoint import Checkpoint
@@ -178,11 +177,5 @@ def _told(error: Exception) -> str:
     """The error in a few lines: what, and where in code that somebody could change."""
     if isinstance(error, AlfError):
         return f"{type(error).__name__}: {error}"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_library(f.filename)]
-    lines = [f"  {f.filename}:{f.lineno}, in {f.name}: {f.line}" for f in frames[-3:]]
-    return "\n".join([f"{type(error).__name__}: {error}", *lines])
-
-
-def _is_library(filename: str) -> bool:
-    folders = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
-    return filename.startswith("<") or any(filename.startswith(folder) for folder in folders)
+    places = [f"  {place}" for place in last_places(error, 3)]
+    return "\n".join([f"{type(error).__name__}: {error}", *places])

@@ -5,11 +5,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import AlgStep, TimeStep
 from alf.device import get_default_device
 from alf.environments.alf_environment import AlfEnvironment
-from alf.errors import ConfigError
 from alf.trainers.trainer_config import TrainerConfig
 from alf.transforms import create_data_transformer
 
@@ -32,18 +30,12 @@ class Policy(nn.Module):
         )
         self.device = get_default_device()
         assert config.algorithm_ctor is not None
-        algorithm = config.algorithm_ctor(
+        self.algorithm = config.algorithm_ctor(
             observation_spec=self.transformer.transformed_observation_spec,
             action_spec=env.action_spec(),
             reward_spec=env.reward_spec(),
             config=config,
         )
-        if not isinstance(algorithm, Algorithm):
-            raise ConfigError(
-                f"TrainerConfig.algorithm_ctor made a {type(algorithm).__name__}: give a class "
-                f"derived from alf.algorithms.algorithm.Algorithm, or a partial of one"
-            )
-        self.algorithm = algorithm
         self.to(self.device)
 
     def transform(self, time_step: TimeStep, state: Any) -> tuple[TimeStep, Any]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from alf._config import configurable
 from alf._config.settled import Settled, no_matter, settled
+from alf.algorithms.algorithm import Algorithm
 from alf.errors import ConfigError
 from alf.replay import Source
+from alf.transforms import DataTransformer
 
 _HERE = "the rollout runs in the training process"
 
@@ -148,8 +149,10 @@ class TrainerConfig:
     root_dir: str
     conf_file: str = ""
 
-    algorithm_ctor: Callable[..., Any] | None = None
-    data_transformer_ctor: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None
+    algorithm_ctor: Callable[..., Algorithm] | None = None
+    data_transformer_ctor: (
+        Callable[..., DataTransformer] | Sequence[Callable[..., DataTransformer]] | None
+    ) = None
     random_seed: int | None = None
 
     num_iterations: int = 1000

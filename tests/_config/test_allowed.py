@@ -34,6 +34,8 @@ GOOD = [
     "alf.schedulers.LinearScheduler('percent', [(0, 1.0), (1, 0.1)])",
     "alf.environments.parallel_environment.ParallelAlfEnvironment",
     "alf.environments.bit_flipping.bits_reward",
+    "partial(alf.environments.suite_gym.load, max_episode_steps=9)",
+    "[partial(alf.environments.suite_gym.load), alf.environments.suite_gym.load]",
     *("alf.TensorSpec((3,)).shape", "alf.data_structures.StepType.FIRST", "alf.nest.map_structure"),
     *("lambda x: x.clamp(-1, 1).tanh()", "lambda spec: spec.shape", "{'a': 1}.get('a')"),
     *("lambda step: step.observation['a'].float()", "{**{'a': torch.relu}}"),
@@ -56,6 +58,14 @@ BAD = [
     *("partial(alf.import_config, 'x')", "partial(pow).func", "functools.namedtuple"),
     *("(x for x in []).gi_frame.f_builtins", "(lambda: 1).f_x", "'{0.a}'.format(1)", "alf.nest._x"),
     *("lambda: torch.os", "lambda x: x.os", "lambda torch: torch.relu", "[0 for math.pi in [1]]"),
+    *(
+        "alf.environments.suite_gym.load('os:X-v0')",
+        "lambda env_name: alf.environments.suite_gym.load('os:X-v0')",
+        "sorted(['os:X-v0'], key=alf.environments.suite_gym.load)",
+        "partial(alf.environments.suite_gym.load, 'os:X-v0')()",
+        "[partial(partial, alf.environments.utils.create_environment)]",
+        "alf.nest.map_structure(alf.environments.suite_gym.load, ['os:X-v0'])",
+    ),
     *("[torch.relu for torch in [1]]", "(lambda m: m.hub)(torch.relu)"),
 ]
 

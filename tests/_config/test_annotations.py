@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from alf._config import config1, configurable
+from alf._config import config1, configurable, get_config_value
 from alf._config.annotations import accepts
+from alf.errors import ConfigError
 from alf.schedulers import ConstantScheduler
 from alf.tensor_specs import TensorSpec
 
@@ -67,6 +68,16 @@ T = TypeVar("T")
         (float | TensorSpec, 3),
         (tuple[tuple[int, ...], ...], ((1, 2, 3), [4])),
         (tuple[int, str], (1, "x", 2)),
+        (bool, np.bool_(True)),
+        (float, np.ones((1, 1))),
+        (Callable[[int, int], int], lambda a, b=1: a),
+        (Callable[[int, int], int], lambda *a: a),
+        (Callable[[int, int], int], partial(lambda a, b, c: a, c=1)),
+        (Callable[[int, int], int], max),  # it does not say what it takes
+        (Callable[[int], int], torch.nn.ReLU),
+        (Callable[[int], int], type("Activation", (), {"__init__": lambda self: None})),
+        (float | Callable[[], float], lambda: 0.1),
+        (Sequence[Callable[[int], int]], [len]),
     ],
 )
 def test_accepted(annotation, value):
@@ -116,6 +127,17 @@ def test_accepted(annotation, value):
         (TensorSpec | None, "x"),
         (TensorSpec, partial(int)),
         (tuple[int, ...], np.float32(3)),
+        *((kind, array) for kind in (bool, int, float) for array in (np.ones(3), torch.ones(2, 2))),
+        (Callable[[int, int], int], lambda a: a),
+        (Callable[[int, int], int], lambda a, b, c: a),
+        (Callable[[int, int], int], lambda a, b, *, c: a),
+        (Callable[[int, int], int] | None, partial(lambda a, b: a, 1)),
+        (float | Callable[[], float], lambda step: 0.1),
+        (Sequence[Callable[[int], int]], [lambda: 1]),
+        (Sequence[Callable[[int], int]], "abc"),
+        (Sequence[Callable[[int], int]], np.ones(3)),
+        (tuple[tuple[int, ...], ...], np.ones((2, 2))),
+        (str | None, np.ones((2, 2))),
     ],
 )
 def test_refused(annotation, value):
@@ -136,3 +158,30 @@ def test_annotations_as_text():
     assert some() == (None, "anything", None)
     with pytest.raises(Exception, match=r"takes int \| None, but was given 'x'"):
         config1("some.a", "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("ActorCriticLoss.gamma", lambda: 0.9, "takes a number"),
+        ("TrainerConfig.random_seed", 10**30, "takes int of at most 64 bits"),
+        ("ActorCriticLoss.gamma", 10**400, "takes float of at most 1e308"),
+        ("Adam.betas", (0.9,), r"takes tuple\[float, float\]"),
+    ],
+)
+def test_numbers_of_alf(name, value, expected):
+    """Parameters of alf take a function only where they say so, and no number that has no place."""
+    with pytest.raises(ConfigError, match=expected):
+        config1(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "meant"),
+    [("ActorCriticLoss.advantage_clip", 10**30, 1e30), ("Adam.amsgrad", 0, False)],
+)
+def test_numbers_as_they_are_meant(name, given, meant):
+    """A huge number is a float where one is wanted; 0 is False where only that can be."""
+    config1(name, given)
+
+    value = get_config_value(name)
+    assert (type(meant), meant) == (type(value), value)

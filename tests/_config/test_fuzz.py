@@ -2,16 +2,27 @@
 
 import contextlib
 import io
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from alf._config import isolated, parse_overrides, write_alf_config
+from alf._config import (
+    catalogue,
+    config1,
+    get_all_config_names,
+    isolated,
+    load_config,
+    parse_overrides,
+    write_alf_config,
+)
 from alf._config.recording import read_recorded
 from alf.bin import config as command
+from alf.bin import train
 from alf.errors import AlfError
 
 CONF = """
@@ -195,6 +206,66 @@ def test_any_conf(conf):
     """Broken syntax, wrong encodings, recursion, missing imports, wrong calls of ours."""
     with tempfile.TemporaryDirectory() as folder:
         shown(Path(folder), conf)
+
+
+WRONG = [
+    *("lambda: 3", "torch.relu", "int", "partial(max)", "torch.ones(3)", "np.zeros((2, 2))"),
+    *("10**30", "-(10**400)", "1e999", "float('nan')", "-1", "'x'", "'\\ud800'", "b'x'", "[[]]"),
+    *("{}", "(0,)", "None", "[lambda: 3]", "[torch.ones(3)]", "{'a': {'b': (1, {2})}}"),
+]
+LEARNING = """
+from functools import partial
+
+import alf
+from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
+
+alf.config("create_environment", env_name="CartPole-v1", num_parallel_environments=1)
+alf.config(
+    "TrainerConfig",
+    algorithm_ctor=partial(ActorCriticAlgorithm, optimizer=alf.optimizers.Adam(lr=1e-3)),
+    num_iterations=1,
+    unroll_length=2,
+)
+"""
+
+
+def test_every_parameter():
+    """Each thing that can be configured takes a value, or says in words why not."""
+    catalogue.import_everything()
+    values = [parse_overrides([f"x={text}"])["x"].value for text in WRONG]
+    for name in get_all_config_names():
+        for value in values:
+            with isolated(), contextlib.suppress(AlfError):
+                config1(name, value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [bool, int, float])
+def test_every_number_of_a_job(tmp_path, kind):
+    """What is accepted for a number of a real job trains, or is refused in words."""
+    conf = tmp_path / "conf.py"
+    conf.write_text(LEARNING)
+    with isolated() as store:
+        assert run("show", str(conf), "--used")[0] == 0
+        load_config(conf)
+        numbers = [
+            name
+            for name, parameter in store.parameters.items()
+            if name.startswith(
+                ("alf.trainers.trainer_config", "alf.algorithms.actor_critic", "alf.opt")
+            )
+            and parameter.annotation is kind
+            and parameter.refusal is None
+        ]
+    assert len(numbers) > 10
+    for name in numbers:
+        for text in ("lambda x: x", "torch.ones(3)", "np.zeros((2, 2))", "10**30", "10**400"):
+            given = ["--root_dir", str(tmp_path / "job"), "--conf", str(conf), "--nostore_snapshot"]
+            with isolated(), contextlib.redirect_stderr(io.StringIO()) as told:
+                code = train.main([*given, f"--conf_param={name}={text}"])
+            shutil.rmtree(tmp_path / "job", ignore_errors=True)
+
+            assert code in (0, 2) or "TrainingError" in told.getvalue(), (name, text)
 
 
 def test_every_snippet(tmp_path):

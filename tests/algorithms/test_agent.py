@@ -329,7 +329,7 @@ class TestCuriosity:
     @pytest.mark.parametrize(
         ("arguments", "lesson"),
         [
-            ({"intrinsic_reward_module": PPOAlgorithm}, "made a PPOAlgorithm: give RNDAlgorithm"),
+            ({"intrinsic_reward_module": PPOAlgorithm}, "made a PPOAlgorithm, but must make"),
             ({"extrinsic_reward_coef": 2.0}, "RewardScaling"),
             (
                 {

@@ -231,6 +231,71 @@ def test_wrong_calls(mistake, line, advice):
     assert advice in mistake(line)
 
 
+ALGORITHM = "alf.config1('TrainerConfig.algorithm_ctor', {})"
+NETWORK = "alf.config1('ActorCriticAlgorithm.actor_network_ctor', {})"
+ENVIRONMENT = "alf.config1('create_environment.env_load_fn', {})"
+TRANSFORMER = "alf.config1('TrainerConfig.data_transformer_ctor', [{}])"
+LOSS = "alf.config1('ActorCriticLoss.td_error_loss_fn', {})"
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        (
+            ALGORITHM.format("partial(Own, 1)"),
+            "TrainerConfig.algorithm_ctor' is partial(Own, 1). It is called with (observation_spec="
+            ", action_spec=, reward_spec=, config=), but takes (): Own.__init__() got an "
+            "unexpected keyword argument 'observation_spec'. Let it take these arguments; ",
+        ),
+        (
+            ALGORITHM.format("partial(ActorCriticAlgorithm, loss_class=lambda: 0)"),
+            "ActorCriticAlgorithm.loss_class' is <lambda>. It is called with (debug_summaries=), "
+            "but takes (): ",
+        ),
+        (
+            ALGORITHM.format("lambda needed, **rest: 0"),
+            "missing 1 required positional argument: 'needed'. Give what is missing by partial(",
+        ),
+        (ALGORITHM.format("lambda **k: 0"), "made a int, but must make alf.algorithms.algorithm.A"),
+        (
+            NETWORK.format("lambda **k: None"),
+            "actor_network_ctor' is <lambda>, which made a NoneType, but must make "
+            "alf.networks.network.Network. Is there no 'return' in it?",
+        ),
+        (NETWORK.format("lambda **k: torch.nn.Linear(4, 2)"), "which made a Linear, but must"),
+        (NETWORK.format("lambda x: 0"), "It is called with (input_tensor_spec=, action_spec=), "),
+        (NETWORK.format("max"), "actor_network_ctor' is max. It is called with "),
+        (NETWORK.format("3"), "actor_network_ctor' takes collections.abc.Callable"),
+        (ENVIRONMENT.format("lambda: 0"), "env_load_fn' is <lambda>. It is called with ('CartPole"),
+        (TRANSFORMER.format("lambda: 0"), "data_transformer_ctor' is <lambda>. It is called with "),
+        (
+            LOSS.format("lambda x: 0"),
+            "td_error_loss_fn' takes collections.abc.Callable[[torch.Tens",
+        ),
+        (LOSS.format("lambda x: 0"), "torch.Tensor], but was given <lambda>, which is function. T"),
+        (
+            "alf.config1('batched_wrappers', [lambda: 0])",
+            "which is list of function.",
+        ),
+        (
+            "x = partial(ActorCriticAlgorithm, optimizer=alf.optimizers.Adam)\n"
+            + ALGORITHM.format("x"),
+            "ActorCriticAlgorithm.optimizer' takes alf.optimizers.specs.Optimizer | None, but was",
+        ),
+    ],
+)
+def test_what_is_given_to_be_called(mistake, tmp_path, line, advice):
+    """A callable of another signature, or that makes something else: who set it, and what it takes.
+
+    Nothing at the place that calls it has to know.
+    """
+    added = "import torch\nclass Own:\n    def __init__(self, x): pass\n" + line
+    text = mistake(added)
+
+    assert advice in text
+    assert text.startswith(f"{tmp_path}/my_conf.py:{LINE + added.count(chr(10))}: ")
+
+
 def test_errors_of_the_confs_own(mistake, tmp_path):
     """The line of the conf, its text, and where it was raised; never an exit code of 0."""
     (tmp_path / "broken_module.py").write_text("\nX = 1 / 0\n")
@@ -245,6 +310,32 @@ def test_errors_of_the_confs_own(mistake, tmp_path):
     )
     assert mistake("exit()").startswith(f"{place}SystemExit: None\n    exit()\nA conf says what")
     assert mistake("x = (1,,)") == f"{place}invalid syntax\n    x = (1,,)\n           ^"
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_errors_of_code_that_a_conf_names(tmp_path, capsys, debug):
+    """Its own traceback, below the line that called it; `--debug` shows all of it."""
+    conf = tmp_path / "my_conf.py"
+    wrong = "def wrapper(env):\n    return 1 / 0\nalf.config1('load.gym_env_wrappers', [wrapper])\n"
+    conf.write_text(f"{CONF}{wrong}")
+    job = str(tmp_path / "job")
+    with isolated():
+        argv = ["--root_dir", job, "--conf", str(conf), *(["--debug"] if debug else [])]
+        try:
+            code = train.main(argv)
+        except ZeroDivisionError:
+            code = "as it is"
+    told = capsys.readouterr().err
+    told = told[told.find("Traceback") :].splitlines()
+
+    if debug:
+        assert code == "as it is"
+        return
+    assert code == 1
+    assert 'suite_gym.py", line ' in told[1]
+    assert f'  File "{conf}", line {LINE + 1}, in wrapper' == told[4]
+    assert told[-2] == "ZeroDivisionError: division by zero"
+    assert told[-1].endswith("frames above these are left out; --debug shows them.)")
 
 
 def test_no_such_conf(tmp_path, capsys):

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from alf.algorithms.algorithm import Algorithm
 from alf.errors import ConfigError
 from alf.trainers.trainer_config import TrainerConfig
 
-make: Any = partial(TrainerConfig, root_dir="job", algorithm_ctor=dict)
+make: Any = partial(TrainerConfig, root_dir="job", algorithm_ctor=Algorithm)
 
 
 def test_counts_become_intervals():
