@@ -278,6 +278,11 @@ def _source(value: Any) -> str:
     return writer(value)
 
 
+def _int_source(value: int) -> str:
+    # Python refuses to write numbers of thousands of digits, since that takes long; not in base 16.
+    return repr(value) if value.bit_length() < 10_000 else hex(value)
+
+
 def _float_source(value: float) -> str:
     return repr(value) if math.isfinite(value) else f"float('{value}')"
 
@@ -304,7 +309,7 @@ def _set_source(value: set[Any] | frozenset[Any]) -> str:
 
 _WRITERS: dict[type, Callable[[Any], str]] = {
     bool: repr,
-    int: repr,
+    int: _int_source,
     str: repr,
     bytes: repr,
     type(None): repr,

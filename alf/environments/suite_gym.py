@@ -239,7 +239,8 @@ def find_spec(environment_name: str) -> EnvSpec:
 def refuse_import_by_data(environment_name: object) -> None:
     """Refuse a name that would import a package, where it is data: of a search, of an override.
 
-    Whatever a conf has imported is there already, so that its environments can be named.
+    Whatever a conf has imported is there already, so that its environments can be named; and so can
+    those of this package.
 
     Args:
         environment_name: as `load` takes it.
@@ -251,7 +252,8 @@ def refuse_import_by_data(environment_name: object) -> None:
         return
     module, _, name = environment_name.rpartition(":")
     where = override_with(environment_name)
-    if where is not None and module not in sys.modules:
+    is_ours = module.startswith(f"{__name__.rpartition('.')[0]}.")
+    if where is not None and module not in sys.modules and not is_ours:
         raise ConfigError(
             f"{where} is {environment_name!r}, which would import {module!r}: values of overrides "
             f"and searches run no code. Write 'import {module}' into the conf; then {name!r} is "

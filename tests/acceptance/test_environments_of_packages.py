@@ -106,3 +106,18 @@ def test_what_the_conf_has_imported(run_here, tmp_path):
     code, _, told = run_here(train.main, *argv)
 
     assert code == 0, told
+
+
+def test_our_own_environments(run_here, tmp_path):
+    """Those that come with alf need no import: there is nothing to be let in."""
+    (tmp_path / "a_conf.py").write_text(LEARNING)
+    name = "alf.environments.bit_flipping:BitFlipping-v0"
+    params = [
+        f"create_environment.env_name={name!r}",
+        "TrainerConfig.random_seed=1",
+        "TrainerConfig.unroll_length=2",
+    ]
+    argv = ["--root_dir", "job", "--conf", "a_conf.py", *(f"--conf_param={p}" for p in params)]
+    _, _, told = run_here(train.main, *argv)
+
+    assert "would import" not in told

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
 from alf.errors import ConfigError
 from alf.trainers.distributed.ranks import Ranks as Alone
 from alf.trainers.distributed.sharing import seed_of, share_of, share_of_config
@@ -42,7 +43,7 @@ def test_two_ranks_update_as_one_process_with_both_batches(ranks, tmp_path):
             BoundedTensorSpec((), torch.int64, 0, 1),
             optimizer=Adam(lr=0.1, gradient_clipping=0.5, clip_by_global_norm=True),
         )
-        updater = Updater(algorithm, TrainerConfig(root_dir="", algorithm_ctor=1))
+        updater = Updater(algorithm, TrainerConfig(root_dir="", algorithm_ctor=type(algorithm)))
         seen, valid = torch.randn(4, 6, 3), torch.rand(4, 6) < 0.7
         if ranks.count > 1:
             updater.ranks = ranks
@@ -213,7 +214,7 @@ def test_what_is_divided():
     """Minibatches exactly, counts rounded up; all else is as the conf says."""
     config = TrainerConfig(
         root_dir="",
-        algorithm_ctor=dict,
+        algorithm_ctor=ActorCriticAlgorithm,
         mini_batch_size=6,
         initial_collect_steps=10,
         metric_min_buffer_size=4,
