@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags, logging
 
+from alf import process
 from alf.bin import command
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def main(argv: Sequence[str]) -> int:
 def _train(flag_values: flags.FlagValues) -> int:
     if hasattr(signal, "SIGUSR2"):  # before there is a model, there is nothing to save
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    from alf.trainers.train_job import TrainJob
+    with process.importing():
+        from alf.trainers.train_job import TrainJob
 
     job = TrainJob(
         root_dir=command.required(flag_values, "root_dir", "/tmp/my_job"),
@@ -85,4 +87,4 @@ def _run(job: "TrainJob") -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    process.run(main)
