@@ -1,9 +1,11 @@
 """Around every test: the ambient objects and the random generators are restored."""
 
 import functools
+import os
 import random
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +19,10 @@ from alf._config import isolated as isolated_config
 from alf.device import device
 
 torch.set_num_threads(1)
+
+# Where Python may not keep bytecode, each of the processes that tests start compiles all of `alf`.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shell that starts a job in the background lets it ignore SIGINT, and its children would too.
 if threading.current_thread() is threading.main_thread():
