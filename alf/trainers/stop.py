@@ -1,5 +1,6 @@
 """Signals during training: finish the iteration, then save and stop; or save and go on."""
 
+import contextlib
 import signal
 import threading
 from types import FrameType
@@ -43,7 +44,10 @@ class StopSignals:
         if self.stop is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.stop = signal.Signals(number)
-        logging.info("%s: finishing the iteration, then saving.", self.stop.name)
+        # A signal that comes while a line is being written cannot write one: Python's streams
+        # refuse, and training would end by that error without having saved.
+        with contextlib.suppress(RuntimeError):
+            logging.info("%s: finishing the iteration, then saving.", self.stop.name)
 
     def _on_save(self, number: int, frame: FrameType | None) -> None:
         self._save = True
