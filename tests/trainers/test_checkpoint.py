@@ -236,12 +236,13 @@ _WRITER = """
 import sys, torch
 from alf.trainers.checkpoint import CheckpointFacts, CheckpointFolder
 folder = CheckpointFolder(sys.argv[1])
-print("ready", flush=True)
 n = 0
 while True:
     n += 1
     facts = CheckpointFacts(n % 3 + 1, n, None, 0)
     folder.save(facts, {"w": torch.full((50_000,), float(n))}, {"n": n})
+    if n == 1:
+        print("one is saved", flush=True)
 """
 
 
