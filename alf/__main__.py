@@ -8,6 +8,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from alf import process
+
 COMMANDS = {
     "train": "Train an agent, or go on training one; stores the code that does it.",
     "play": "Show and measure a trained agent, with today's code or the code that trained it.",
@@ -45,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
 def run() -> None:
     """Entry point of the console script."""
-    sys.exit(main(sys.argv[1:]))
+    process.run(main)
 
 
 def _overview() -> str:

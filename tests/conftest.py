@@ -1,11 +1,15 @@
 """Around every test: the ambient objects and the random generators are restored."""
 
 import functools
+import gc
+import os
 import random
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +22,28 @@ from alf.device import device
 
 torch.set_num_threads(1)
 
+# Where Python may not keep bytecode, each of the processes that tests start compiles all of `alf`.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A shell that starts a job in the background lets it ignore SIGINT, and its children would too.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Tests of whole commands: minutes of processes, while the others take milliseconds.
+LONG = ("acceptance", "bin", "test_docs.py", "test_examples.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that short ones fill up what is left of a worker's time in the end."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in LONG)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays: no garbage is looked for in it."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

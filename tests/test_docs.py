@@ -52,10 +52,11 @@ GIVEN_JOB = (
     "--conf_param=TrainerConfig.num_checkpoints=10\n"
 )
 # A new job trains ten iterations, and a hundredth of every number of iterations that is written:
-# `ckpt-1000` of a job with a thousand iterations is `ckpt-10`.
+# `ckpt-1000` of a job with a thousand iterations is `ckpt-10`. Of ten episodes one is played.
 SHORT = "--conf_param=TrainerConfig.num_iterations=10"
 NEW_JOB = re.compile(r"(?:alf\.bin\.|\balf )(?:train|grid_search)\b.* --conf \S+")
 ITERATIONS = re.compile(r"(?<=num_iterations=)\d+|(?<=checkpoint_step )\d+|(?<=ckpt-)\d+")
+EPISODES = re.compile(r"(?<=--num_episodes )\d{2,}")
 LINK = re.compile(r"\]\(([^)#\s]*)#?([^)\s]*)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -107,9 +108,13 @@ def blocks(page: str) -> Iterator[Block]:
 
 
 def shortened(command: str) -> str:
-    """A command with a hundredth of its iterations; a new job gets ten if none are written."""
+    """A command with a hundredth of its iterations; a new job gets ten if none are written.
+
+    It plays a tenth of its episodes.
+    """
     is_new = NEW_JOB.search(command) and "num_iterations=" not in command
     command = ITERATIONS.sub(lambda number: str(max(1, int(number[0]) // 100)), command)
+    command = EPISODES.sub(lambda number: str(int(number[0]) // 10), command)
     return NEW_JOB.sub(rf"\g<0> {SHORT}", command) if is_new else command
 
 
@@ -277,6 +282,9 @@ def test_substitutions_keep_the_rest_of_a_command() -> None:
     longer = "python -m alf.bin.train --root_dir /tmp/job --conf_param=T.num_iterations=1500\n"
     shown = "alf snapshot show --root_dir /tmp/job ckpt-1000  # packages\n"
 
+    assert runnable("alf play --num_episodes 9\nalf play --num_episodes 20\n", folder) == (
+        "alf play --num_episodes 9\nalf play --num_episodes 2\n"
+    )
     assert runnable(new, folder) == (
         f"alf train --root_dir /elsewhere/job --conf my_conf.py {SHORT} --conf_param A.b=3\n"
     )

@@ -10,8 +10,9 @@ that two commands live in one process) and a function that does the work:
         return command.main(_train, FLAGS, __doc__, argv)
 
     if __name__ == "__main__":
-        command.run(main)
+        process.run(main)
 
+What is imported for the work alone, torch first of all, is imported inside `process.importing()`.
 Exit codes: 0 done, 1 the work failed or a check does not hold, 2 the command was used wrongly,
 130 interrupted (128 + SIGINT), 143 terminated.
 """
@@ -40,14 +41,6 @@ _MULTI_SUFFIX = "; repeat this option to specify a list of values"
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM arrived inside `terminable()`; handled as Ctrl-C is, with its own exit code."""
-
-
-def run(function: Callable[[Sequence[str]], int]) -> None:
-    """Runs a command's `main(argv)` with the process's arguments and exits with its code."""
-    code = function(sys.argv[1:])
-    # All is done: an impatient second Ctrl-C would only make a traceback of Python's own ending.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(code)
 
 
 def main(

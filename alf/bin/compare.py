@@ -10,12 +10,12 @@ Each plays in a process of its own. Exit codes: 0 done, 1 a side cannot be playe
 --exit_code the sides differ; 2 used wrongly.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
+from alf import process
 from alf.bin import command
 from alf.errors import RootDirError, UsageError
 
@@ -58,9 +58,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _compare(flag_values: flags.FlagValues) -> int:
-    from alf.player.places import check_place, check_record_files
-    from alf.trainers.compare_job import CompareJob, parse_side
-    from alf.trainers.play import write_report
+    with process.importing():
+        from alf.player.places import check_place, check_record_files
+        from alf.trainers.compare_job import CompareJob, parse_side
+        from alf.trainers.play import write_report
 
     root_dir = _root_dir(command.required(flag_values, "root_dir", "/tmp/my_job"))
     other = _root_dir(flag_values.b_root_dir) if flag_values.b_root_dir else root_dir
@@ -95,4 +96,4 @@ def _root_dir(name: str) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    process.run(main)

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from alf import process
 from alf._config import isolated, load_config, parse_overrides, pre_config, validate_pre_configs
 from alf._config.catalogue import (
     DEFAULT,
@@ -79,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
 def _list(arguments: argparse.Namespace) -> int:
     """Show what can be configured: types, defaults and what each parameter is."""
     with isolated() as store:
-        import_everything()
+        with process.importing():
+            import_everything()
         if arguments.conf:
             load_config(arguments.conf)
         found = catalogue(store, arguments.word)
@@ -161,7 +163,8 @@ def _read(place: str, conf_params: Sequence[str] = (), *, used: bool = False) ->
             )
     with isolated() as store:
         pre_config(parse_overrides(conf_params))
-        load_config(path)
+        with process.importing():
+            load_config(path)
         if used:
             _make_all(path)
         validate_pre_configs()
@@ -262,4 +265,4 @@ def _place(origin: Origin) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    process.run(main)

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from alf import process
 from alf.bin import command, train
 
 # Train's flags, so that whatever holds for one job holds for all jobs of a search.
@@ -99,4 +100,4 @@ def _passed_on(flag_values: flags.FlagValues) -> list[str]:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    process.run(main)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
+from alf import process
 from alf.bin import command
 from alf.errors import CheckpointError, RootDirError, UsageError
 
@@ -154,7 +155,8 @@ def _play(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
         command.print_line(
             "--alg_render draws for a window or a recording: add --record_file play.mp4"
         )
-    from alf.trainers.play_job import PlayJob
+    with process.importing():
+        from alf.trainers.play_job import PlayJob
 
     job = PlayJob(
         root_dir=root_dir,
@@ -342,4 +344,4 @@ def _ask(line: str) -> bool:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    process.run(main)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
+from alf import process
 from alf.bin import command
 
 FLAGS = flags.FlagValues()
@@ -39,11 +40,13 @@ def _prove(flag_values: flags.FlagValues) -> int:
     conf = snapshot.conf_to_run(root_dir)
     steps: list[int] = flag_values["checkpoint_step"].value or []
     if flag_values["retrain"].value:
-        from alf.trainers.retrain import retrain
+        with process.importing():
+            from alf.trainers.retrain import retrain
 
         proofs = {steps[0]: {"retrain": retrain(root_dir, conf, steps[0])}}
     else:
-        from alf.trainers.proof import prove_checkpoints
+        with process.importing():
+            from alf.trainers.proof import prove_checkpoints
 
         proofs = prove_checkpoints(root_dir, conf, steps)
     told = {n: {kind: asdict(v) for kind, v in of.items()} for n, of in proofs.items()}
@@ -52,4 +55,4 @@ def _prove(flag_values: flags.FlagValues) -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    process.run(main)

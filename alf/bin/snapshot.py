@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alf import process
 from alf.bin import command
 from alf.errors import UsageError
 from alf.snapshot.comparison import CURRENT, Change, Side, compare, current_side, stored_side
@@ -355,4 +356,4 @@ def _printable(text: str) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    process.run(main)

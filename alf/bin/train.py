@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags, logging
 
+from alf import process
 from alf.bin import command
 from alf.errors import UsageError
 from alf.trainers.distributed.launch import is_rank, launch, number_of_processes
@@ -91,7 +92,8 @@ def _train(flag_values: flags.FlagValues, argv: Sequence[str]) -> int:
         ranks = connect()
         if not ranks.is_first:  # one of them tells how it goes
             logging.set_verbosity(logging.ERROR)
-    from alf.trainers.train_job import TrainJob
+    with process.importing():
+        from alf.trainers.train_job import TrainJob
 
     job = TrainJob(
         root_dir=command.required(flag_values, "root_dir", "/tmp/my_job"),
@@ -116,4 +118,4 @@ def _run(job: "TrainJob") -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    process.run(main)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from alf import snapshot
+from alf import process, snapshot
 from alf._config import (
     get_config_value,
     isolated,
@@ -143,10 +143,11 @@ def _died(what: str) -> TrainingError:
 
 
 def _try_out(trial: Trial) -> Finding:
-    import torch
+    with process.importing():
+        import torch
 
-    from alf.trainers.random_states import draw_seed
-    from alf.trainers.trainer_config import TrainerConfig
+        from alf.trainers.random_states import draw_seed
+        from alf.trainers.trainer_config import TrainerConfig
 
     end_with(os.getppid())  # the pool would wait for ever for a parent that was killed
     # A job runs in a folder of its own: what a conf finds by a relative path only, it will miss.

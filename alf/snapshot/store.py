@@ -51,6 +51,7 @@ from alf.snapshot.trees import (
     read_entry,
     write_trees,
 )
+from alf.snapshot.unpacking import keep_bundles
 
 __all__ = [
     "EXECUTABLE_MODE",
@@ -415,8 +416,10 @@ class Store:
         """How many bytes unpacking an object takes, before it is done; 0 if it is in no pack."""
         size = 0
         try:
-            for objects in (self._objects, *self._objects.alternates):
-                size = max(size, largest_size(cast(DiskObjectStore, objects), bytes.fromhex(name)))
+            for repository in (self._objects, *self._objects.alternates):
+                objects = cast(DiskObjectStore, repository)
+                keep_bundles(objects)
+                size = max(size, largest_size(objects, bytes.fromhex(name)))
         except (*_DAMAGE, OSError) as error:
             raise SnapshotError(
                 f"The object {name} in '{self.path}' is damaged ({error!r}). `alf snapshot verify`"

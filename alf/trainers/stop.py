@@ -1,5 +1,6 @@
 """Signals during training: finish the iteration, then save and stop; or save and go on."""
 
+import contextlib
 import signal
 import threading
 from types import FrameType
@@ -75,7 +76,10 @@ class StopSignals:
         if self._asked is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._asked = signal.Signals(number)
-        logging.info("%s: finishing the iteration, then saving.", self._asked.name)
+        # A signal that comes while a line is being written cannot write one: Python's streams
+        # refuse, and training would end by that error without having saved.
+        with contextlib.suppress(RuntimeError):
+            logging.info("%s: finishing the iteration, then saving.", self._asked.name)
 
     def _on_save(self, number: int, frame: FrameType | None) -> None:
         self._save_asked = True

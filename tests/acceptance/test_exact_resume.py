@@ -296,11 +296,14 @@ ONE_WORKER = (
 
 # Each job is a process of its own, forked from one that has done the imports and nothing else.
 LAUNCHER = """
-import json, os, sys
+import gc, json, os, sys
+gc.disable()  # half of the time of each job would go into looking for garbage in the imports
 import gymnasium.envs.classic_control, torch.fx.experimental.symbolic_shapes
 import alf.algorithms.ppo_algorithm, alf.summary.event_writer, alf.trainers.train_job
 from alf.bin import train
 
+gc.freeze()
+gc.enable()
 for line in sys.stdin:
     argv, log = json.loads(line)
     job = os.fork()

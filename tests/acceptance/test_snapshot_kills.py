@@ -66,11 +66,11 @@ def fsck(store: Path) -> list[str]:
     return wrong if done.returncode == 0 else [*wrong, f"exit code {done.returncode}"]
 
 
-@pytest.mark.parametrize(("kind", "kills"), [("job", 70), ("run of a search", 30)])
-def test_a_hundred_kills(tmp_path, kind, kills):
+@pytest.mark.parametrize(("kind", "kills"), [("job", 35), ("run of a search", 15)])
+def test_fifty_kills(tmp_path, kind, kills):
     """Each earlier snapshot stays whole; git finds no fault; the next start stores and copies all.
 
-    A hundred between them, at random moments: some before the first object is written, some while
+    Fifty between them, at random moments: some before the first object is written, some while
     the copy beside the store is.
     """
     package = tmp_path / "work" / "my_project"

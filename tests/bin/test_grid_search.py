@@ -82,9 +82,23 @@ def edit_project(folder):
     (folder / "confs" / "base_conf.py").write_text("raise RuntimeError('edited')\n")
 
 
+started: "list[subprocess.Popen[str]]" = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_runs_on():
+    """A search whose test has failed ends with it, and with the search its jobs."""
+    yield
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    started.clear()
+
+
 def start(project, *arguments):
     path = os.pathsep.join([str(project), str(ROOT)])
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-P", "-m", "alf.bin.grid_search", *map(str, arguments)],
         cwd=project,
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
@@ -92,6 +106,8 @@ def start(project, *arguments):
         stderr=subprocess.STDOUT,
         text=True,
     )
+    started.append(process)
+    return process
 
 
 def new_search(project, root_dir):
@@ -99,11 +115,14 @@ def new_search(project, root_dir):
     return ["--root_dir", root_dir, "--search_config", "search.json", "--conf", conf]
 
 
-def wait_for(condition, process):
-    deadline = time.monotonic() + 120
+def wait_for(condition, process, root):
+    deadline = time.monotonic() + 300
     while not condition():
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, "it never came"
+        if time.monotonic() > deadline:
+            process.kill()
+            logs = [f"{log}:\n{log.read_text()}" for log in root.rglob("train.log")]
+            pytest.fail("\n".join(["it never came", process.communicate()[0], *logs]))
         time.sleep(0.05)
 
 
@@ -115,7 +134,7 @@ def finished(tmp_path_factory):
     process = start(
         project, *new_search(project, root), "--conf_param=TrainerConfig.random_seed=40"
     )
-    wait_for((root / "search.json").exists, process)
+    wait_for((root / "search.json").exists, process, root)
     edit_project(project)
     output = process.communicate(timeout=300)[0]
     return project, root, process.returncode, output
@@ -235,12 +254,12 @@ def test_killed_and_stopped(tmp_path):
     root = tmp_path / "R"
     first = root / "0r0+num_iterations=10000000"
     process = start(project, *new_search(project, root))
-    wait_for((first / "train" / "metrics.jsonl").exists, process)
+    wait_for((first / "train" / "metrics.jsonl").exists, process, root)
     process.kill()
     process.communicate()
     # Its job is just saving, and holds the folder: the next one waits for it.
     process = start(project, "--root_dir", root)
-    wait_for(lambda: "resume    ckpt-" in (first / "train.log").read_text(), process)
+    wait_for(lambda: "resume    ckpt-" in (first / "train.log").read_text(), process, root)
     process.send_signal(signal.SIGTERM)
     output = process.communicate(timeout=60)[0]
 

@@ -143,6 +143,8 @@ def wheels(tmp_path, monkeypatch) -> Wheels:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a cache"))
+    # What is killed leaves scratch folders there.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     return Wheels(tmp_path / "wheels")
 
 
@@ -365,6 +367,18 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_setuptools_can_still_be_imported():
+    """Looking for pip does not disturb what compiles later in the same process."""
+    pytest.importorskip("setuptools")
+    code = (
+        "from alf.snapshot.exact_env.pip_install import pip_program\n"
+        "print(pip_program()[-1])\nimport setuptools"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (0, "pip\n") == (done.returncode, done.stdout), done.stderr
 
 
 @posix

@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -154,7 +155,8 @@ def test_ways_that_are_not_as_recorded_say_so():
 
 def test_pip_comes_with_python_where_it_is_not_installed(monkeypatch):
     """In an environment without pip, as uv makes them, the one that Python brings is run."""
-    monkeypatch.setitem(sys.modules, "pip", None)
+    path = [entry for entry in sys.path if not Path(entry, "pip").is_dir()]
+    monkeypatch.setattr(sys, "path", path)
 
     program = pip_program()
 

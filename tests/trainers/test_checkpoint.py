@@ -242,7 +242,7 @@ while True:
     facts = CheckpointFacts(n % 3 + 1, n, None, 0)
     folder.save(facts, {"w": torch.full((50_000,), float(n))}, {"n": n})
     if n == 1:
-        print("ready", flush=True)
+        print("one is saved", flush=True)
 """
 
 

@@ -7,6 +7,7 @@ recorded themselves.
 """
 
 import contextlib
+import importlib.machinery
 import importlib.util
 import os
 import re
@@ -70,7 +71,9 @@ def pip_program() -> list[str]:
     Raises:
         SnapshotError: there is none.
     """
-    if importlib.util.find_spec("pip") is not None:
+    # Not by `importlib.util`: setuptools has a hook that takes a question for pip as the start of
+    # pip, and in such a process `import setuptools` fails from then on.
+    if importlib.machinery.PathFinder.find_spec("pip") is not None:
         return [sys.executable, "-P", "-m", "pip"]
     for folder in _wheel_folders():
         for wheel in sorted(folder.glob("pip-*.whl")):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFont
@@ -42,6 +41,8 @@ class Stamp:
 
 @functools.lru_cache(maxsize=64)
 def _font(pixels: int, bold: bool) -> ImageFont.FreeTypeFont:
+    import matplotlib  # costs what a job that draws nothing need not spend
+
     face = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / face
     return ImageFont.truetype(path, pixels, layout_engine=ImageFont.Layout.BASIC)
