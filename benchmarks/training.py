@@ -2,7 +2,8 @@
 
     python -m benchmarks.training --task ppo --peer sb3 [--rounds 3] [--scale 1] [--compile]
 
-Ours is a real `alf train` with the conf of the task in `benchmarks/training_confs`, then a real
+Ours is a real `alf train` with the conf of the task in `benchmarks/training_confs`, which writes
+summaries now and then as a long job does, and not at each of the first iterations, then a real
 `alf play`; the peer is `benchmarks.training_peers` with the same hyperparameters, environments,
 networks and gradient steps. Both run on one thread, from the first environment step to the last
 update, start-up not counted, and play 20 episodes greedily from the same seeds. With `--compile`,

@@ -270,32 +270,39 @@ static void descend(const Tree *tree, int i, Py_ssize_t count, int64_t *found, f
     }
 }
 
-static PyObject *find(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+static PyObject *draw(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     Tree tree;
-    Py_buffer targets, found, masses;
+    Py_buffer points, found, masses;
     PyObject *result = NULL;
-    if (nargs != 4) {
-        PyErr_SetString(PyExc_TypeError, "find(arrays, targets, found, masses)");
+    if (nargs != 5) {
+        PyErr_SetString(PyExc_TypeError, "draw(arrays, points, unit, found, masses)");
         return NULL;
     }
+    const double unit = PyFloat_AsDouble(args[2]);
+    if (unit == -1.0 && PyErr_Occurred())
+        return NULL;
     if (open_tree(args[0], &tree) < 0)
         return NULL;
-    if (get_buffer(args[1], &targets, sizeof(double), 0) < 0)
+    if (get_buffer(args[1], &points, sizeof(double), PyBUF_WRITABLE) < 0)
         goto close;
-    if (get_buffer(args[2], &found, sizeof(int64_t), PyBUF_WRITABLE) < 0)
-        goto release_targets;
-    if (get_buffer(args[3], &masses, sizeof(float), PyBUF_WRITABLE) < 0)
+    if (get_buffer(args[3], &found, sizeof(int64_t), PyBUF_WRITABLE) < 0)
+        goto release_points;
+    if (get_buffer(args[4], &masses, sizeof(float), PyBUF_WRITABLE) < 0)
         goto release_found;
-    Py_ssize_t count = targets.len / (Py_ssize_t)sizeof(double);
+    Py_ssize_t count = points.len / (Py_ssize_t)sizeof(double);
     if (found.len / (Py_ssize_t)sizeof(int64_t) != count ||
         masses.len / (Py_ssize_t)sizeof(float) != count) {
-        PyErr_SetString(PyExc_ValueError, "as many places as targets are needed");
+        PyErr_SetString(PyExc_ValueError, "as many places as points are needed");
         goto release_masses;
     }
+    double *target = points.buf;
     int64_t *index = found.buf;
     float *rest = masses.buf; /* until the masses are known */
-    enter_root(&tree, targets.buf, count, index, rest);
+    const double part = tree.root_before[tree.levels[tree.num_levels].num_children] / (double)count;
+    for (Py_ssize_t k = 0; k < count; k++)
+        target[k] = (target[k] + (double)k) * part;
+    enter_root(&tree, target, count, index, rest);
     for (int i = tree.num_levels - 1; i >= 0; i--)
         descend(&tree, i, count, index, rest);
     float smallest = count ? tree.levels[0].children[index[0]] : 0.0f;
@@ -304,13 +311,17 @@ static PyObject *find(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         smallest = mass < smallest ? mass : smallest;
         rest[k] = mass;
     }
-    result = PyFloat_FromDouble((double)smallest);
+    const float divisor = unit > 0.0 ? (float)unit : smallest;
+    if (smallest > 0.0f)
+        for (Py_ssize_t k = 0; k < count; k++)
+            rest[k] /= divisor;
+    result = PyBool_FromLong(smallest > 0.0f);
 release_masses:
     PyBuffer_Release(&masses);
 release_found:
     PyBuffer_Release(&found);
-release_targets:
-    PyBuffer_Release(&targets);
+release_points:
+    PyBuffer_Release(&points);
 close:
     close_tree(&tree);
     return result;
@@ -323,7 +334,7 @@ static PyMethodDef methods[] = {
     {"assign", METHOD(assign), METH_FASTCALL, NULL},
     {"assign_range", METHOD(assign_range), METH_FASTCALL, NULL},
     {"accumulate", METHOD(accumulate), METH_O, NULL},
-    {"find", METHOD(find), METH_FASTCALL, NULL},
+    {"draw", METHOD(draw), METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -60,21 +60,26 @@ def accumulate(arrays: Arrays) -> float:
     return arrays[-1].item(-1)
 
 
-def find(arrays: Arrays, targets: Floats, found: Indices, masses: Masses) -> float:
-    """The leaf that each point of the line of masses, put end to end, belongs to.
+def draw(arrays: Arrays, points: Floats, unit: float, found: Indices, masses: Masses) -> bool:
+    """One leaf from each of `n` equal parts of the line of masses, put end to end.
 
     Args:
         arrays: of the tree; `accumulate` has been called since the last change.
-        targets: `[n]`, `>= 0`; ascending ones are found faster.
+        points: where in its part each point lies, `[n]` in `[0, 1)`; written over by where in the
+            line that is.
+        unit: what masses are given in; 0 for the smallest that is found.
         found: where the leaves are written, `[n]`.
         masses: where their masses are written, `[n]`.
 
     Returns:
-        The smallest of these masses, 0 if there are none.
+        Whether all masses are positive. If not, they are not divided by the unit.
     """
+    count = len(points)
+    points += np.arange(float(count))
+    points *= arrays[-1][-1] / max(count, 1)
     before = arrays[-1]
-    nodes = before[1:-1].searchsorted(targets, side="right")
-    rest = (targets - before.take(nodes)).astype(np.float32)
+    nodes = before[1:-1].searchsorted(points, side="right")
+    rest = (points - before.take(nodes)).astype(np.float32)
     for depth in range(len(arrays) - 4, -1, -2):
         before = arrays[depth + 1]
         nodes = _descend(before, nodes, rest)
@@ -84,7 +89,11 @@ def find(arrays: Arrays, targets: Floats, found: Indices, masses: Masses) -> flo
             rest -= before.take(nodes)
     found[:] = nodes
     arrays[0].take(nodes, out=masses)
-    return float(masses.min()) if len(masses) else 0.0
+    smallest = masses.min(initial=np.inf)
+    if not count or smallest <= 0:
+        return False
+    masses /= unit or smallest
+    return True
 
 
 def _refresh(arrays: Arrays, depth: int, nodes: Any) -> None:

@@ -14,7 +14,7 @@ from alf.errors import CheckpointError, ConfigError, TrainingError
 from alf.replay.replay_buffer import Indices, ReplayBuffer
 from alf.replay.ring_storage import segments
 from alf.replay.saving import Contents, Read
-from alf.replay.sum_tree import Masses, SumTree
+from alf.replay.sum_tree import Floats, Masses, SumTree
 
 
 class PrioritizedReplayBuffer(ReplayBuffer):
@@ -68,6 +68,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self._entered = 0
         self._entered_end = 0
         self._draws = torch.empty(0, dtype=torch.float64)
+        self._points: Floats = self._draws.numpy()
 
     def update_priorities(
         self, env_ids: torch.Tensor, positions: torch.Tensor, priorities: torch.Tensor
@@ -109,22 +110,15 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def _draw(self, batch_size: int, length: int) -> tuple[Indices, Any]:
         self._enter(self._end - length + 1)
-        if len(self._drawn) != batch_size:
+        if len(self._points) != batch_size:
             self._draws = torch.empty(batch_size, dtype=torch.float64)
-            self._drawn = self._draws.numpy()
-            self._strata = np.arange(float(batch_size))
-        # One point in each of `batch_size` equal parts of the line of masses.
+            self._points = self._draws.numpy()
         self._draws.uniform_()
-        total = self._tree.total
-        points = self._drawn
-        points += self._strata
-        points *= total / batch_size
-        slots, masses, smallest = self._tree.find(points)
-        if self.normalize_weights_by_max:
-            masses /= smallest
-        else:
+        unit = 0.0  # the smallest, whose weight is the maximum
+        if not self.normalize_weights_by_max:
             num_starts = (self.num_steps - length + 1) * self.num_environments
-            masses *= num_starts / total
+            unit = self._tree.total / num_starts
+        slots, masses = self._tree.draw(self._points, unit)
         masses **= -self.beta
         weights = torch.from_numpy(masses)
         return slots, weights if self.device.type == "cpu" else weights.to(self.device)
@@ -143,6 +137,9 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self._entered, self._entered_end = end, self._end
 
     def _added(self, num_rows: int) -> None:
+        if num_rows == 1:
+            self._masses[(self._end - 1) % self.max_length] = self._max_mass
+            return
         start = max(self._end - num_rows, self.first_position)
         for rows in segments(range(start, self._end), self.max_length):
             self._masses[rows] = self._max_mass

@@ -167,7 +167,7 @@ class ReplayBuffer:
         Raises:
             TrainingError: if there are not enough rows.
         """
-        if not 1 <= length <= self.num_steps:
+        if not (0 < length <= self._end and length <= self.max_length):
             raise TrainingError(
                 f"the replay buffer holds {self.num_steps} of at most {self.max_length} steps of "
                 f"each environment, and sequences of {length} are wanted: collect more first "
@@ -292,8 +292,11 @@ class ReplayBuffer:
             self._draws = torch.empty(batch_size, dtype=torch.int64)
             self._drawn = self._draws.numpy()
         # Slots are numbered row by row, so what is held is one range of them, going round.
-        start = self.first_position % self.max_length * self.num_environments
-        num_starts = (self.num_steps - length + 1) * self.num_environments
+        held, rows = self._end, self.max_length
+        start = 0
+        if held > rows:
+            start, held = held % rows * self.num_environments, rows
+        num_starts = (held - length + 1) * self.num_environments
         self._draws.random_(start, start + num_starts)
         return self._drawn, ()
 
@@ -338,10 +341,11 @@ class ReplayBuffer:
             out = SampledBatch(self, self._nested(records), records, storage.target(records))
         elif self._has_distributions:  # they may remember what they computed from their parameters
             out.experience = self._nested(out._records)
-        if length not in self._offsets:
-            self._offsets[length] = np.arange(length)[:, None] * self.num_environments
-        out._slots = starts + self._offsets[length]
-        out._first = self.first_position
+        offsets = self._offsets.get(length)
+        if offsets is None:
+            offsets = self._offsets[length] = np.arange(length)[:, None] * self.num_environments
+        out._slots = starts + offsets
+        out._first = max(0, self._end - self.max_length)
         storage.gather(out._slots, out._target)
         return out
 

@@ -13,6 +13,17 @@ from alf.replay.record_layout import WORD, RecordLayout
 _copy_all: Any = torch._foreach_copy_  # pyright: ignore[reportPrivateImportUsage]
 
 
+def gather_vectorised(records: NDArray[Any], slots: NDArray[Any], out: NDArray[Any]) -> None:
+    """Copy the records `[n, ...]` of slots `[...]` in `[0, 2 n)`, going round, to `[..., *]`."""
+    records.take(slots, axis=0, out=out, mode="wrap")
+
+
+try:
+    from alf.replay._gather_compiled import gather as _gather
+except ImportError:  # no compiler, or this copy of the package was made on another kind of machine
+    _gather = gather_vectorised
+
+
 class RingStorage:
     """`max_length` rows of `num_environments` records.
 
@@ -73,7 +84,7 @@ class RingStorage:
             out: what `target` gave for memory of `[T, B, num_words]`.
         """
         if self._on_cpu:
-            self._slots_array.take(slots, axis=0, out=out, mode="wrap")
+            _gather(self._slots_array, slots, out)
         else:
             indices = torch.from_numpy(slots.reshape(-1) % self.num_slots).to(self.device)
             torch.index_select(self._slots, 0, indices, out=out.view(-1, out.shape[-1]))

@@ -9,7 +9,6 @@ vectorised: slower, and equal to the bit.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from alf.replay import _sum_tree_numpy as vectorised
 
@@ -38,13 +37,15 @@ class SumTree:
     """
 
     def __init__(self, capacity: int):
-        arrays: list[NDArray[np.floating]] = []
+        sizes: list[int] = []
         count = capacity
-        while not arrays or count > MAX_ROOT:
+        while not sizes or count > MAX_ROOT:
             count = -(-count // FAN_OUT)
-            arrays += [np.zeros(count * FAN_OUT, np.float32) for _ in ("children", "before")]
-        arrays += [np.zeros(count, np.float32), np.zeros(count + 1)]
-        self._arrays = tuple(arrays)
+            sizes += [count * FAN_OUT, count * FAN_OUT]  # children, and the sums before them
+        # One piece of memory: from some size on numpy asks for large pages, which are faster.
+        memory: Masses = np.zeros(sum(sizes) + count, np.float32)
+        parts = np.split(memory, np.cumsum(sizes))
+        self._arrays: vectorised.Arrays = (*parts, np.zeros(count + 1))
         self.masses: Masses = self._arrays[0][:capacity]
         self._total: float | None = 0.0
 
@@ -65,28 +66,28 @@ class SumTree:
         loops.assign_range(self._arrays, start, masses)
         self._total = None
 
-    def find(self, targets: Floats) -> tuple[Indices, Masses, float]:
-        """The index that each point of the line of masses, put end to end, belongs to.
+    def draw(self, points: Floats, unit: float = 0.0) -> tuple[Indices, Masses]:
+        """One index from each of `n` equal parts of the line of masses, put end to end.
 
         Within the nodes below the root it is found with the precision of float32.
 
         Args:
-            targets: `[n]` in `[0, total)`; ascending ones are found faster.
+            points: where in its part each point lies, `[n]` in `[0, 1)`; they are written over.
+            unit: what masses are given in; 0 for the smallest that is found.
 
         Returns:
-            The indices `[n]` and their masses `[n]`, which are positive if any is, and the
-            smallest of these.
+            The indices `[n]` and their masses `[n]` in units, which are positive if any is.
         """
-        found = np.empty(len(targets), np.int64)
-        masses = np.empty(len(targets), np.float32)
+        found = np.empty(len(points), np.int64)
+        masses = np.empty(len(points), np.float32)
         if self._total is None:
             self._total = loops.accumulate(self._arrays)
-        smallest = loops.find(self._arrays, targets, found, masses)
-        if smallest <= 0 and len(targets):
+        if not loops.draw(self._arrays, points, unit, found, masses):
             found = self._with_mass(found, masses)
             masses = self.masses.take(found)
-            smallest = float(masses.min())
-        return found, masses, smallest
+            if self._total > 0:
+                masses /= unit or masses.min(initial=np.inf)
+        return found, masses
 
     def _with_mass(self, found: Indices, masses: Masses) -> Indices:
         """The same with a neighbour in place of each index that has no mass.

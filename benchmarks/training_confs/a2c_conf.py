@@ -26,4 +26,5 @@ alf.config(
     unroll_length=8,
     num_checkpoints=1,
     summary_interval=100,
+    summarize_first_interval=False,
 )

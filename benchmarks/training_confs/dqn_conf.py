@@ -31,4 +31,5 @@ alf.config(
     mini_batch_size=64,
     num_checkpoints=1,
     summary_interval=500,
+    summarize_first_interval=False,
 )

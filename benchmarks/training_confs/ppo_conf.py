@@ -18,4 +18,5 @@ alf.config(
     mini_batch_size=256,
     num_checkpoints=1,
     summary_interval=100,
+    summarize_first_interval=False,
 )

@@ -3,4 +3,9 @@
 import alf
 from alf.examples import sac_pendulum_conf  # noqa: F401 - the same settings
 
-alf.config("TrainerConfig", replay_buffer_length=100_000, num_checkpoints=1)
+alf.config(
+    "TrainerConfig",
+    replay_buffer_length=100_000,
+    num_checkpoints=1,
+    summarize_first_interval=False,
+)

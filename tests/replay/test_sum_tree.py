@@ -41,9 +41,9 @@ def test_finds_what_cumulative_sums_find(loops, capacity, seed, num_changes):
     rng = np.random.default_rng(seed)
     tree, masses = SumTree(capacity), np.zeros(capacity)
     for _ in range(num_changes):
-        # Multiples of 1/64 add up without rounding, so both must agree to the bit.
+        # Whole numbers add up without rounding, so both must agree to the bit.
         size = int(rng.integers(1, min(capacity, 300) + 1))
-        values = (rng.integers(0, 100, size) / 64).astype(np.float32)
+        values = rng.integers(0, 100, size).astype(np.float32)
         if rng.random() < 0.5:
             start = int(rng.integers(0, capacity - size + 1))
             tree.assign_range(start, values)
@@ -58,9 +58,9 @@ def test_finds_what_cumulative_sums_find(loops, capacity, seed, num_changes):
     assert tree.total == total
     assert (masses == tree.masses).all()
     if total:
-        targets = np.sort(rng.integers(0, int(total * 64), 50) / 64)
-        found, found_masses, smallest = tree.find(targets)
-        assert found_masses.min() == smallest
+        points = rng.integers(0, 2, 64) / 2
+        targets = (np.arange(64) + points) * (total / 64)
+        found, found_masses = tree.draw(points, 1.0)
         assert (found == masses.cumsum().searchsorted(targets, side="right")).all()
         assert (found_masses == masses[found]).all()
 
@@ -81,12 +81,13 @@ def test_rounding_never_leads_to_nothing(loops, capacity):
     rng = np.random.default_rng(0)
     tree.assign_range(100, rng.random(40, np.float32) * np.float32(1e-3))
     tree.assign_range(3000, rng.random(7, np.float32) * np.float32(1e9))
-    targets = np.array([0.0, tree.total, np.nextafter(tree.total, np.inf), tree.total * 2])
+    points = [0.0, 1.0, np.nextafter(1.0, 2.0), 2.0]
+    drawn = [tree.draw(np.array([point]), 1.0) for point in points]
+    found = np.concatenate([each[0] for each in drawn])
+    masses = np.concatenate([each[1] for each in drawn])
 
-    found, masses, smallest = tree.find(targets)
-
-    assert smallest > 0
     assert (masses > 0).all()
+    assert (masses == tree.masses[found]).all()
     assert 100 == found[0]
     assert ((found[1:] >= 3000) & (found[1:] < 3007)).all()
 
@@ -102,9 +103,10 @@ def test_rounding_moves_points_a_little(loops, capacity, seed):
     tree = SumTree(capacity)
     tree.assign_range(0, masses)
     ends = masses.cumsum(dtype=np.float64)
-    targets = np.sort(rng.random(300)) * tree.total
+    points = rng.random(300)
+    targets = (np.arange(300) + points) * (tree.total / 300)
 
-    found, found_masses, _ = tree.find(targets)
+    found, found_masses = tree.draw(points, 1.0)
 
     margin = 1e-6 * tree.total
     assert tree.total == pytest.approx(ends[-1], rel=1e-6)
@@ -124,10 +126,10 @@ def test_history_does_not_matter(loops, capacity):
     for indices in np.array_split(rng.permutation(capacity), 9):
         two.assign(indices, rng.random(len(indices), np.float32))
         two.assign(indices, masses[indices])
-    targets = rng.random(1000) * one.total
+    points = rng.random(1000)
 
     assert one.total == two.total
-    assert (one.find(targets)[0] == two.find(targets)[0]).all()
+    assert (one.draw(points.copy())[0] == two.draw(points.copy())[0]).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -146,21 +148,34 @@ def test_compiled_loops_give_the_same_bits(capacity, seed, ascending):
     values = np.exp(rng.normal(0, 6, size)).astype(np.float32)
     values[rng.random(size) < 0.3] = 0.0
     indices = rng.integers(0, capacity, size)
-    targets = rng.random(100) * 1.01
-    targets = np.sort(targets) if ascending else targets
+    # Points of parts lie in [0, 1); others, out of order and beyond the end, must do no harm.
+    points = rng.random(100) if ascending else rng.uniform(0, 150, 100)
     answers = []
+    unit = float(rng.integers(0, 2) * 3.7)
     for tree, loops in zip(trees, (sum_tree.loops, _sum_tree_numpy), strict=True):
         arrays = tree._arrays
         loops.assign_range(arrays, start, values)
         loops.assign(arrays, indices, values)
         total = loops.accumulate(arrays)
         found, masses = np.empty(100, np.int64), np.empty(100, np.float32)
-        smallest = loops.find(arrays, targets * total, found, masses)
-        answers.append((total, smallest, found.tolist(), masses.tolist()))
+        positive = loops.draw(arrays, points.copy(), unit, found, masses)
+        answers.append((total, positive, found.tolist(), masses.tolist()))
 
     assert answers[0] == answers[1]
     for one, other in zip(trees[0]._arrays, trees[1]._arrays, strict=True):
         assert one.tobytes() == other.tobytes()
+
+
+def test_masses_are_told_in_units(loops):
+    """Those of the smallest that was found, or of what was asked for."""
+    tree = SumTree(4)
+    tree.assign_range(0, np.array([0, 2, 6, 4], np.float32))
+
+    # Of the line of 12, the points 1.5, 4.5, 7.5 and 10.5 are drawn.
+    for unit, expected in ((0.0, [1, 3, 3, 2]), (4.0, [0.5, 1.5, 1.5, 1])):
+        found, masses = tree.draw(np.full(4, 0.5), unit)
+        assert [1, 2, 2, 3] == found.tolist()
+        assert expected == masses.tolist()
 
 
 def test_wrong_places_are_refused(loops):
@@ -188,8 +203,8 @@ def test_the_compiled_loops_look_at_their_arrays():
         lambda: loops.assign(arrays, np.zeros(2, np.int64), masses[:1]),
         lambda: loops.assign_range(arrays[:3], 0, masses),
         lambda: loops.accumulate(list(arrays)),
-        lambda: loops.find(arrays, np.zeros(3), found, masses),
-        lambda: loops.find(arrays, np.zeros(4)[::2], found, masses),
+        lambda: loops.draw(arrays, np.zeros(3), 1.0, found, masses),
+        lambda: loops.draw(arrays, np.zeros(4)[::2], 1.0, found, masses),
     ):
         with pytest.raises((TypeError, ValueError)):
             wrong()
