@@ -9,10 +9,12 @@ import torch
 
 from alf.errors import CheckpointError
 from alf.optimizers.flat import FlatParameters, are_alike
+from alf.optimizers.functional import initial_state, step_of
 
 # One call for a list of tensors; torch's own optimizers and clipping are built on these.
 _foreach_norm = torch._foreach_norm  # pyright: ignore
 _foreach_mul_ = torch._foreach_mul_  # pyright: ignore
+_foreach_copy_ = torch._foreach_copy_  # pyright: ignore
 
 
 _OF_ALL = ("step",)
@@ -51,6 +53,8 @@ class BuiltOptimizer:
         self._flat = FlatParameters(self._params) if are_alike(self._params) else None
         self._optimizer = make(self._params if self._flat is None else [self._flat.whole])
         self._plain_step = inspect.unwrap(type(self._optimizer).step)
+        self._function = step_of(self._optimizer)
+        self._lr = torch.tensor(self.lr)
 
     @property
     def params(self) -> list[torch.nn.Parameter]:
@@ -88,6 +92,55 @@ class BuiltOptimizer:
         with torch.no_grad():
             self._plain_step(self._optimizer)
         return norm
+
+    def stepped_tensors(self) -> list[torch.Tensor] | None:
+        """What a program that makes the step by `stepped` needs.
+
+        Returns:
+            The learning rate, the parameters as one tensor, and the optimizer's state; `None` where
+            there is no such program.
+        """
+        if self._flat is None or self._function is None or not self._flat.is_intact():
+            return None
+        x = self._flat.whole
+        state: dict[str, torch.Tensor] = self._optimizer.state[x]
+        if not state:
+            first = initial_state(self._optimizer, x)
+            if first is None:
+                return None
+            state.update(first)
+        if any(not isinstance(value, torch.Tensor) for value in state.values()):
+            return None
+        if self._schedule is not None:
+            self._lr.fill_(self._schedule())
+        return [self._lr, x, *state.values()]
+
+    def stepped(
+        self, tensors: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """What `stepped_tensors`, the learning rate apart, are after a step; changes nothing.
+
+        Args:
+            tensors: what it gave.
+            gradients: of all parameters.
+        """
+        assert self._flat is not None
+        assert self._function is not None
+        lr, x, *values = tensors
+        state = dict(zip(self._optimizer.state[self._flat.whole], values, strict=True))
+        gradient = self._flat.joined(self._clipped(gradients))
+        if self._gradient_clipping is not None and self._clip_by_global_norm:
+            gradient = gradient * _factor(_norm(gradient), self._gradient_clipping)
+        group = self._optimizer.param_groups[0]
+        x, state = self._function(x, gradient, state, lr, group)
+        return [x, *state.values()]
+
+    def take(self, stepped: Sequence[torch.Tensor]) -> None:
+        """Make the step that `stepped` has computed."""
+        assert self._flat is not None
+        old = [self._flat.whole, *self._optimizer.state[self._flat.whole].values()]
+        with torch.no_grad():
+            _foreach_copy_(old, stepped)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -160,6 +213,13 @@ class BuiltOptimizer:
                 for i, part in enumerate(flat.parts(joined[name])):
                     part.copy_(state[i][name])
         return joined
+
+    def _clipped(self, gradients: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+        """Each gradient clipped on its own, if that is wanted."""
+        limit = self._gradient_clipping
+        if limit is None or self._clip_by_global_norm:
+            return gradients
+        return [gradient * _factor(_norm(gradient), limit) for gradient in gradients]
 
     def _clip(self) -> torch.Tensor | None:
         limit = self._gradient_clipping

@@ -57,6 +57,14 @@ class FlatParameters:
             start += param.numel()
         return found
 
+    def joined(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """One tensor `[n]` of a tensor for each parameter, in the order of its memory."""
+        flat: list[torch.Tensor] = []
+        for param, part in zip(self._params, parts, strict=True):
+            order = sorted(range(param.dim()), key=lambda i: -param.stride(i))
+            flat.append(part.permute(order).reshape(-1))
+        return torch.cat(flat)
+
     def is_intact(self) -> bool:
         """Whether nobody gave a parameter other memory."""
         return [param.data_ptr() for param in self._params] == self._addresses

@@ -42,7 +42,8 @@ class Updater:
         self._config = config
         self._optimizers = {name: spec.build(params) for name, (spec, params) in named.items()}
         self._params = [p for optimizer in self._optimizers.values() for p in optimizer.params]
-        self._compiled = CompiledLoss(algorithm, self._params) if config.compile else None
+        optimizers = list(self._optimizers.values())
+        self._compiled = CompiledLoss(algorithm, optimizers) if config.compile else None
         self.ranks = Ranks()
 
     def compute(self, loss_of: LossOf, *batch: Any) -> Computed:
@@ -60,6 +61,7 @@ class Updater:
         """
         if self._compiled is None or summary.should_record_summaries():
             return loss_of(*batch)
+        self._compiled.makes_steps = self.ranks.count == 1  # else gradients are averaged first
         return self._compiled(loss_of, *batch)
 
     def apply(self, computed: Computed, inputs: TimeStep) -> None:
@@ -75,6 +77,14 @@ class Updater:
         if not torch.isfinite(computed.loss):
             raise TrainingError(self._describe_broken(computed, inputs))
         self._algorithm.before_update(inputs, computed.info)
+        norms = self._step(computed)
+        with torch.no_grad():
+            self._algorithm.after_update(inputs, computed.info)
+            if summary.should_record_summaries():
+                self._summarize(computed, norms)
+
+    def _step(self, computed: Computed) -> dict[str, torch.Tensor | None]:
+        """Move the parameters; gives the norms of the gradients as far as they are known."""
         if computed.gradients:
             for parameter, gradient in zip(self._params, computed.gradients, strict=True):
                 parameter.grad = gradient
@@ -84,11 +94,14 @@ class Updater:
             computed.loss.backward()
         if self.ranks.count > 1:
             self.ranks.average_gradients(self._params, _num_steps(computed))
-        norms = {name: optimizer.step() for name, optimizer in self._optimizers.items()}
-        with torch.no_grad():
-            self._algorithm.after_update(inputs, computed.info)
-            if summary.should_record_summaries():
-                self._summarize(computed, norms)
+        norms: dict[str, torch.Tensor | None] = {}
+        steps = computed.steps or (None,) * len(self._optimizers)
+        for (name, optimizer), step in zip(self._optimizers.items(), steps, strict=True):
+            if step is None:
+                norms[name] = optimizer.step()
+            else:
+                optimizer.take(step)
+        return norms
 
     def state_dict(self) -> dict[str, Any]:
         """The states of the optimizers, by name."""
@@ -100,7 +113,7 @@ class Updater:
             optimizer.load_state_dict(state[name])
 
     def _summarize(self, computed: Computed, norms: dict[str, torch.Tensor | None]) -> None:
-        loss, loss_info, valid, info, _ = computed
+        loss, loss_info, valid, info, _, _ = computed
         with summary.scope("train"):
             summary.scalar("loss", loss)
             map_structure_with_path(

@@ -1,20 +1,26 @@
 """Losses as compiled programs."""
 
 import shutil
+from copy import deepcopy
 
 import pytest
 import torch
 from torch import nn
 
+from alf import summary
 from alf.algorithms.algorithm import Algorithm
-from alf.data_structures import LossInfo
+from alf.data_structures import LossInfo, TimeStep
 from alf.distributions import DiagNormal
 from alf.errors import ConfigError
 from alf.networks.layers import linear, orthogonal
 from alf.networks.parallel_networks import ParallelLinear
 from alf.ops.linear_maps import _Processor
+from alf.optimizers import SGD, Adam, AdamW, RMSprop
+from alf.schedulers import StepScheduler, isolated, update_progress
 from alf.tensor_specs import TensorSpec
 from alf.trainers.compiled import CompiledLoss, Computed
+from alf.trainers.trainer_config import TrainerConfig
+from alf.trainers.update import Updater
 
 needs_compiler = pytest.mark.skipif(
     not (shutil.which("g++") or shutil.which("clang++")), reason="there is no C++ compiler"
@@ -60,7 +66,7 @@ def gradients_of(algorithm: Counted, computed: Computed) -> list[torch.Tensor | 
 def test_program_computes_what_the_loss_says():
     """Loss, information, gradients, changes of buffers and random numbers are those of Python."""
     algorithm = Counted()
-    compiled = CompiledLoss(algorithm, list(algorithm.parameters()))
+    compiled = CompiledLoss(algorithm, [SGD(lr=0.1).build(list(algorithm.parameters()))])
     x, scale = torch.randn(5, 3), {"by": torch.tensor(2.0)}
 
     for turn in (1, 3, 1):
@@ -114,7 +120,7 @@ def test_program_takes_the_faster_products(monkeypatch):
     """What oneDNN multiplies is called from a program too, and gives the same gradients."""
     monkeypatch.setattr(_Processor, "is_mkl_slow", True)
     algorithm = Wide()
-    compiled = CompiledLoss(algorithm, list(algorithm.parameters()))
+    compiled = CompiledLoss(algorithm, [SGD(lr=0.1).build(list(algorithm.parameters()))])
     x, scale = torch.randn(64, 3), {"by": torch.tensor(2.0)}
 
     expected = algorithm.loss(x, scale)
@@ -125,6 +131,67 @@ def test_program_takes_the_faster_products(monkeypatch):
         assert (ours is None) == (eager is None)
         if ours is not None:
             torch.testing.assert_close(ours, eager, rtol=1e-3, atol=1e-6)
+
+
+SPECS = {
+    "adam": Adam(lr=0.05, gradient_clipping=0.1, clip_by_global_norm=True),
+    "each clipped": AdamW(lr=0.05, gradient_clipping=0.1),
+    "schedule": RMSprop(lr=StepScheduler("iterations", [(2, 0.05), (9, 0.01)])),
+    "momentum": SGD(lr=0.05, momentum=0.9, nesterov=True),
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The distutils package:DeprecationWarning")
+def test_program_makes_the_steps(spec):
+    """Two optimizers, compiled and not: equal parameters; what is saved goes on either way."""
+    torch.manual_seed(0)
+    algorithms = [Pair(spec), Pair(spec)]
+    algorithms[1].load_state_dict(algorithms[0].state_dict())
+    updaters = [
+        Updater(algorithm, TrainerConfig(root_dir="", algorithm_ctor=Pair, compile=compiles))
+        for algorithm, compiles in zip(algorithms, (False, True), strict=True)
+    ]
+    with isolated():
+        for step in range(5):
+            update_progress("iterations", step)
+            x = torch.randn(6, 3)
+            for algorithm, updater in zip(algorithms, updaters, strict=True):
+                with summary.record_if(False):
+                    before = [p.detach().clone() for p in algorithm.parameters()]
+                    computed = updater.compute(algorithm.loss, x)
+                    for p, old in zip(algorithm.parameters(), before, strict=True):
+                        assert torch.equal(p, old)  # the loss may still turn out to be broken
+                    updater.apply(computed, TimeStep())
+            if step == 2:  # each goes on where the other one stands
+                states = [deepcopy(updater.state_dict()) for updater in updaters]
+                for updater, state in zip(updaters, reversed(states), strict=True):
+                    updater.load_state_dict(state)
+
+            for one, other in zip(*(a.parameters() for a in algorithms), strict=True):
+                torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    assert all(computed.steps)
+
+
+class Pair(Algorithm):
+    """Has two optimizers."""
+
+    def __init__(self, spec):
+        super().__init__(TensorSpec((3,)), TensorSpec(()))
+        self.first, self.second = nn.Linear(3, 2), nn.Linear(2, 2)
+        self.spec = spec
+
+    def optimizers(self):
+        """One for each layer."""
+        layers = {"first": self.first, "second": self.second}
+        return {name: (self.spec, list(layer.parameters())) for name, layer in layers.items()}
+
+    def loss(self, x: torch.Tensor) -> Computed:
+        """The batch loss."""
+        loss = (self.second(self.first(x).tanh()) - 1).square().sum(-1)
+        return Computed(loss.mean(), LossInfo(loss=loss), None, x)
 
 
 class Deciding(Counted):
@@ -138,7 +205,7 @@ class Deciding(Counted):
 def test_loss_that_decides_by_values_is_refused_with_the_reason():
     """A program would always go the way of the first batch."""
     algorithm = Deciding()
-    compiled = CompiledLoss(algorithm, list(algorithm.parameters()))
+    compiled = CompiledLoss(algorithm, [SGD(lr=0.1).build(list(algorithm.parameters()))])
 
     with pytest.raises(ConfigError, match=r"compile is on.*Deciding cannot be compiled"):
         compiled(algorithm.loss, torch.ones(2, 3), {"by": torch.tensor(1.0)})
