@@ -103,7 +103,7 @@ class BuiltOptimizer:
         if self._flat is None or self._function is None or not self._flat.is_intact():
             return None
         x = self._flat.whole
-        state: dict[str, torch.Tensor] = self._optimizer.state[x]
+        state: dict[str, Any] = self._optimizer.state[x]
         if not state:
             first = initial_state(self._optimizer, x)
             if first is None:
@@ -135,10 +135,11 @@ class BuiltOptimizer:
         x, state = self._function(x, gradient, state, lr, group)
         return [x, *state.values()]
 
-    def take(self, stepped: Sequence[torch.Tensor]) -> None:
+    def take(self, stepped: list[torch.Tensor]) -> None:
         """Make the step that `stepped` has computed."""
         assert self._flat is not None
-        old = [self._flat.whole, *self._optimizer.state[self._flat.whole].values()]
+        state: dict[str, torch.Tensor] = self._optimizer.state[self._flat.whole]
+        old: list[torch.Tensor] = [self._flat.whole, *state.values()]
         with torch.no_grad():
             _foreach_copy_(old, stepped)
 

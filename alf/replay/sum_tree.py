@@ -46,7 +46,7 @@ class SumTree:
         memory: Masses = np.zeros(sum(sizes) + count, np.float32)
         parts = np.split(memory, np.cumsum(sizes))
         self._arrays: vectorised.Arrays = (*parts, np.zeros(count + 1))
-        self.masses: Masses = self._arrays[0][:capacity]
+        self.masses: Masses = parts[0][:capacity]
         self._total: float | None = 0.0
 
     @property

@@ -45,7 +45,7 @@ class Computed(NamedTuple):
     valid: torch.Tensor | None
     info: Any
     gradients: tuple[torch.Tensor | None, ...] = ()
-    steps: tuple[Sequence[torch.Tensor] | None, ...] = ()
+    steps: tuple[list[torch.Tensor] | None, ...] = ()
 
 
 Offered = Sequence[list[torch.Tensor] | None]

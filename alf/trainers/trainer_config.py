@@ -115,7 +115,7 @@ class TrainerConfig:
         offline_buffer_length: of each entry of `offline_buffer_dir` at most so many time steps,
             the last ones; `None` for all.
 
-        compile: compute losses and their gradients by a program that torch's compiler makes. That
+        compile: compute losses, gradients and steps by a program that torch's compiler makes. That
             takes some ten seconds at the start and a C++ compiler, and pays for long jobs.
 
         ddp_paras_check_interval: training in several processes, check every so many iterations that
