@@ -28,6 +28,8 @@ NARROW = 8
 NARROW_ROWS = 2**16
 """Elements of the other, wide matrix from which on that pays."""
 
+_HAS_ONEDNN = hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
 
 def linear(
     x: torch.Tensor,
@@ -86,7 +88,7 @@ def parallel_linear(
 def is_mkl_slow() -> bool:
     """Whether this is a processor on which torch has faster ways than MKL's usual one."""
     return (
-        hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        _HAS_ONEDNN
         and torch.backends.mkl.is_available()
         and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
         and "GenuineIntel" not in _processor_name()
@@ -148,6 +150,8 @@ def hide_products(graph: torch.fx.GraphModule) -> None:
     Args:
         graph: is changed.
     """
+    if not _HAS_ONEDNN:
+        return
     for node in graph.graph.nodes:
         if node.target is torch.ops.mkldnn._linear_pointwise.default:
             node.target = torch.ops.alf.linear_product.default

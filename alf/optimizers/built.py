@@ -54,7 +54,7 @@ class BuiltOptimizer:
         self._optimizer = make(self._params if self._flat is None else [self._flat.whole])
         self._plain_step = inspect.unwrap(type(self._optimizer).step)
         self._function = step_of(self._optimizer)
-        self._lr = torch.tensor(self.lr)
+        self._lr = torch.tensor(self.lr, device=self._params[0].device)
 
     @property
     def params(self) -> list[torch.nn.Parameter]:
@@ -132,8 +132,8 @@ class BuiltOptimizer:
         if self._gradient_clipping is not None and self._clip_by_global_norm:
             gradient = gradient * _factor(_norm(gradient), self._gradient_clipping)
         group = self._optimizer.param_groups[0]
-        x, state = self._function(x, gradient, state, lr, group)
-        return [x, *state.values()]
+        x, new = self._function(x, gradient, state, lr, group)
+        return [x, *(new[name] for name in state)]
 
     def take(self, stepped: list[torch.Tensor]) -> None:
         """Make the step that `stepped` has computed."""

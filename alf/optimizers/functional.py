@@ -48,7 +48,9 @@ def initial_state(
     if not names:
         return None
     state = {name: torch.zeros_like(x) for name, is_there in names.items() if is_there}
-    return {"step": torch.zeros((), dtype=torch.float32), **state}
+    # Where torch keeps it, too: a kernel for all of the step finds it on its own device.
+    device = x.device if group.get("fused") or group.get("capturable") else None
+    return {"step": torch.zeros((), dtype=torch.float32, device=device), **state}
 
 
 def adam(

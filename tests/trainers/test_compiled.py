@@ -137,6 +137,7 @@ SPECS = {
     "adam": Adam(lr=0.05, gradient_clipping=0.1, clip_by_global_norm=True),
     "each clipped": AdamW(lr=0.05, gradient_clipping=0.1),
     "schedule": RMSprop(lr=StepScheduler("iterations", [(2, 0.05), (9, 0.01)])),
+    "all of it": RMSprop(lr=0.05, momentum=0.5, centered=True, weight_decay=0.1),
     "momentum": SGD(lr=0.05, momentum=0.9, nesterov=True),
 }
 
