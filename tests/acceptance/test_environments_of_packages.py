@@ -53,7 +53,7 @@ REFUSED = "would import 'harmful'"
     [
         ("create_environment.env_name='harmful:CartPole-v1'", "", REFUSED),
         (
-            "load.environment_name='harmful:CartPole-v1'",
+            "suite_gym.load.environment_name='harmful:CartPole-v1'",
             "env = alf.environments.suite_gym.load()",
             REFUSED,
         ),
