@@ -94,7 +94,12 @@ class Kills:
     def __init__(self, folder: Path, conf: str, conf_params: list[str], moments: random.Random):
         self._straight = folder / "straight"
         self._conf = conf
-        self._overrides = [f"--conf_param={param}" for param in conf_params]
+        # A conf may leave the seed to chance, and two runs would then have nothing in common.
+        seed = "TrainerConfig.random_seed=1"
+        params = (
+            conf_params if any("random_seed" in p for p in conf_params) else [*conf_params, seed]
+        )
+        self._overrides = [f"--conf_param={param}" for param in params]
         self._moments = moments
         self._startup = self._save = self.wall = 0.0
         self._sessions: list[int] = []
