@@ -247,10 +247,7 @@ class Trainer:
         total = self.total_iterations
         checkpoint_at = checkpoint_iterations(total, config.num_checkpoints)
         saved_at: int | None = self.iteration if self.iteration else None
-        if (
-            saved_at is not None and self._ranks.is_first
-        ):  # a killed job may have come to saving, and not to this
-            self._after_saving(self._folder.open(saved_at))
+        self.finish_saving()
         steps_before, start = self.env_steps, time.perf_counter()
         together = self._ranks.count > 1
         with StopSignals(together) as signals, self._progress(total) as report:
@@ -270,6 +267,11 @@ class Trainer:
         if self._ranks.is_first:
             self._log.write_result(asdict(result))
         return result
+
+    def finish_saving(self) -> None:
+        """Do what follows writing a checkpoint; a killed job may have come to that alone."""
+        if self.iteration and self._ranks.is_first:
+            self._after_saving(self._folder.open(self.iteration))
 
     def close(self) -> None:
         """Flush the summaries; the training environments are closed by who made them."""

@@ -197,6 +197,20 @@ class TestFinishedJob:
         assert metrics(root_dir) == before
         assert checkpoints(root_dir) == [12]
 
+    def test_launching_it_again_after_a_kill_at_its_end(self, finished, tmp_path):
+        """What was to be removed once the last checkpoint was written is removed now."""
+        root_dir = tmp_path / "copy"
+        shutil.copytree(finished[0], root_dir)
+        folder = root_dir / "train" / "algorithm"
+        shutil.copytree(folder / "ckpt-12", folder / "ckpt-6")
+        index = folder / "ckpt-6" / "checkpoint.json"
+        index.write_text(index.read_text().replace('"iteration": 12', '"iteration": 6'))
+        assert checkpoints(root_dir) == [6, 12]
+        done = run_train(root_dir)
+
+        assert "Nothing is left to train: 12 iterations are done" in done.stdout
+        assert checkpoints(root_dir) == [12]
+
 
 class TestResume:
     @pytest.fixture(scope="class")
