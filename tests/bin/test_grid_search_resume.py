@@ -18,7 +18,7 @@ import alf
 from alf.algorithms.actor_critic_algorithm import ActorCriticAlgorithm
 
 alf.config("create_environment", env_name="CartPole-v1", num_parallel_environments=2)
-alf.config("TrainerConfig", num_iterations=1, num_checkpoints=1, unroll_length=30,
+alf.config("TrainerConfig", num_iterations=1, num_checkpoints=1, unroll_length=150,
            algorithm_ctor=partial(ActorCriticAlgorithm, optimizer=alf.optimizers.Adam(lr=1e-3)))
 """
 GRID = {
