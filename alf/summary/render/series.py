@@ -94,7 +94,7 @@ def render_time_series(
         draw_curve(panel, x, y, i)
         if y.size and np.isfinite(y[-1]):
             panel.canvas.dot(float(x[-1]), float(y[-1]), radius, theme.series_color(i))
-    if single and series.size:
+    if single and series.size and not np.isnan(series[0, -1]):  # e.g. no reward yet
         panel.write_note(formatted(float(series[0, -1]), annotate_format))
     return Image.owning(panel.canvas.pixels, sheet.name)
 

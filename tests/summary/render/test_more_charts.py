@@ -151,6 +151,16 @@ def test_a_rolling_series_shows_its_window():
     assert np.array_equal(first.data, other.data)
 
 
+def test_a_value_that_is_not_there_yet_has_no_number():
+    """A reward before the first action is a gap, and not the word for one."""
+    missing = render.render_time_series("n", [np.nan])
+    plain = render.render_time_series("n", [np.nan], annotate_format="")
+
+    assert missing is not None
+    assert plain is not None
+    assert (missing.data == plain.data).all()
+
+
 def test_values_stand_at_their_steps():
     """With steps given, gaps between them are as long as they are."""
     image = render.render_time_series(
