@@ -247,7 +247,7 @@ class Trainer:
         total = self.total_iterations
         checkpoint_at = checkpoint_iterations(total, config.num_checkpoints)
         saved_at: int | None = self.iteration if self.iteration else None
-        self.finish_saving()
+        self._finish_saving()
         steps_before, start = self.env_steps, time.perf_counter()
         together = self._ranks.count > 1
         with StopSignals(together) as signals, self._progress(total) as report:
@@ -268,8 +268,14 @@ class Trainer:
             self._log.write_result(asdict(result))
         return result
 
-    def finish_saving(self) -> None:
-        """Do what follows writing a checkpoint; a killed job may have come to that alone."""
+    def finish(self) -> None:
+        """Do what follows the last checkpoint, where a killed job came no further than that."""
+        self._finish_saving()
+        if self._ranks.is_first and self._log.result_iteration() != self.iteration:
+            made_by = self._folder.open(self.iteration).snapshot
+            self._log.write_result({**asdict(self._result(0.0, 0)), "snapshot": made_by})
+
+    def _finish_saving(self) -> None:
         if self.iteration and self._ranks.is_first:
             self._after_saving(self._folder.open(self.iteration))
 

@@ -16,6 +16,7 @@ from alf.trainers.distributed.pooling import mean_scalars
 from alf.trainers.distributed.ranks import Ranks
 
 METRICS_FILE = "metrics.jsonl"
+RESULT_FILE = "result.json"
 
 
 class RunLog:
@@ -111,7 +112,15 @@ class RunLog:
         """Write `result.json`."""
         text = json.dumps({k: _plain(v) for k, v in result.items()}, indent=2) + "\n"
         with self._writing():
-            _write_whole(self._folder / "result.json", text)
+            _write_whole(self._folder / RESULT_FILE, text)
+
+    def result_iteration(self) -> int | None:
+        """The iteration that `result.json` tells of; `None` where it tells of none."""
+        try:
+            result = json.loads((self._folder / RESULT_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return result.get("iterations") if isinstance(result, dict) else None
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

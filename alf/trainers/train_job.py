@@ -281,7 +281,7 @@ class TrainJob:
 
     def _train(self, trainer: Trainer) -> None:
         if trainer.is_finished:
-            trainer.finish_saving()
+            trainer.finish()
             self._report(
                 f"Nothing is left to train: {trainer.iteration} iterations are done. To go on, "
                 f"raise the total, for example "

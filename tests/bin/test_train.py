@@ -211,6 +211,18 @@ class TestFinishedJob:
         assert "Nothing is left to train: 12 iterations are done" in done.stdout
         assert checkpoints(root_dir) == [12]
 
+    @pytest.mark.parametrize("left", [None, '{"iterations": 6}', "[]", '{"iterat'])
+    def test_a_result_that_a_killed_job_did_not_write(self, finished, tmp_path, left):
+        """Killed after its last checkpoint, with no result, an older one, or half of one."""
+        root_dir = tmp_path / "copy"
+        shutil.copytree(finished[0], root_dir)
+        whole = result(root_dir)
+        path = root_dir / "train" / "result.json"
+        path.unlink() if left is None else path.write_text(left)
+        run_train(root_dir)
+
+        assert result(root_dir) == {**whole, "wall_s": 0.0, "steps_per_s": 0.0}
+
 
 class TestResume:
     @pytest.fixture(scope="class")
