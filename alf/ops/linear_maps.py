@@ -9,6 +9,7 @@ alone, never from a measurement, so that runs on one kind of machine repeat bit 
 See https://github.com/uxlfoundation/oneDNN
 """
 
+import functools
 import platform
 from pathlib import Path
 from typing import Any
@@ -152,11 +153,24 @@ def hide_products(graph: torch.fx.GraphModule) -> None:
     """
     if not _HAS_ONEDNN:
         return
+    _show_products_to_compiler()
     for node in graph.graph.nodes:
         if node.target is torch.ops.mkldnn._linear_pointwise.default:
             node.target = torch.ops.alf.linear_product.default
             node.args = node.args[:3]
     graph.recompile()
+
+
+@functools.cache
+def _show_products_to_compiler() -> None:
+    """Let compiled programs make the call themselves, which is quicker than through Python."""
+    from torch._inductor.lowering import fallback_handler, register_lowering
+
+    call = fallback_handler(torch.ops.mkldnn._linear_pointwise.default, add_to_fallback_set=False)
+
+    @register_lowering(torch.ops.alf.linear_product.default, type_promotion_kind=None)
+    def linear_product(x: Any, weight: Any, bias: Any) -> Any:
+        return call(x, weight, bias, "none", [], "")
 
 
 def _linear_product(
