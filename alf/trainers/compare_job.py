@@ -17,7 +17,7 @@ from alf.player.html.join import Side, write_comparison
 from alf.player.results import mean_and_ci95
 from alf.player.side_by_side import pictures, write_side_by_side
 from alf.player.sinks import open_sinks
-from alf.trainers.checkpoint import CheckpointFolder
+from alf.trainers.checkpoint_folder import CheckpointFolder
 
 _SIDE = re.compile(r"(?:(newest|ckpt-(\d+)))?(?:@(snapshot|current))?")
 

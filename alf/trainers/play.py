@@ -21,13 +21,8 @@ from alf.player.results import EpisodeResult, mean_and_ci95
 from alf.player.showing import show
 from alf.player.sinks import Sink, describe_run
 from alf.summary import render
-from alf.trainers.checkpoint import (
-    Checkpoint,
-    CheckpointFolder,
-    load_fingerprint,
-    load_model,
-    restore_module,
-)
+from alf.trainers.checkpoint import Checkpoint, load_fingerprint, load_model, restore_module
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.fingerprint import Fingerprint, check_answers
 from alf.trainers.old_model import describe_changes, with_its_code
 from alf.trainers.policy import Policy

@@ -21,12 +21,12 @@ from alf.trainers.checkpoint import (
     TRAINER_FILE,
     Checkpoint,
     CheckpointFacts,
-    CheckpointFolder,
     load_model,
     load_trainer_state,
     part_folder,
     restore_module,
 )
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.distributed.agreement import check_same_model, start_with_same_model
 from alf.trainers.distributed.parts import counts_of_all, gather_parts, load_part, write_part
 from alf.trainers.distributed.pooling import JobTotals, SharedStatistics

@@ -10,12 +10,8 @@ import torch
 
 from alf.errors import CheckpointError
 from alf.snapshot import Store
-from alf.trainers.checkpoint import (
-    Checkpoint,
-    CheckpointFolder,
-    load_model,
-    load_trainer_state,
-)
+from alf.trainers.checkpoint import Checkpoint, load_model, load_trainer_state
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.train_job import CONFIG_FILE, TrainJob
 from alf.trainers.verdict import Verdict, compare_tensors
 

@@ -29,7 +29,8 @@ from alf._config import (
 from alf.device import get_default_device, prepare_computing
 from alf.environments.creation import create_environment
 from alf.errors import RootDirError, SnapshotError
-from alf.trainers.checkpoint import Checkpoint, CheckpointFolder
+from alf.trainers.checkpoint import Checkpoint
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.distributed.agreement import check_same_start
 from alf.trainers.distributed.ranks import Ranks
 from alf.trainers.distributed.sharing import environments_of, seed_of, share_of_config

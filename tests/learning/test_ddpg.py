@@ -14,7 +14,8 @@ from alf.algorithms.quantile_td_loss import QuantileTDLoss
 from alf.algorithms.td3_algorithm import Td3Algorithm
 from alf.errors import ConfigError
 from alf.optimizers import Adam
-from alf.trainers.checkpoint import CheckpointFolder, load_model, restore_module
+from alf.trainers.checkpoint import load_model, restore_module
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.policy import Policy
 from alf.trainers.random_states import seed_everything
 

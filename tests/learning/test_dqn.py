@@ -11,7 +11,8 @@ from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.td_loss import TDLoss
 from alf.data_structures import TimeStep
 from alf.optimizers import Adam
-from alf.trainers.checkpoint import CheckpointFolder, load_model, restore_module
+from alf.trainers.checkpoint import load_model, restore_module
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.policy import Policy
 from alf.trainers.random_states import seed_everything
 

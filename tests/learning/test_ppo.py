@@ -16,7 +16,8 @@ from alf.environments.creation import create_environment
 from alf.nest import flatten
 from alf.optimizers import Adam
 from alf.player.episodes import evaluate_episodes
-from alf.trainers.checkpoint import CheckpointFolder, load_model, restore_module
+from alf.trainers.checkpoint import load_model, restore_module
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.policy import Policy
 from alf.trainers.policy_trainer import Trainer
 from alf.trainers.random_states import seed_everything

@@ -12,7 +12,8 @@ from alf.algorithms.trac_algorithm import TracAlgorithm, distance
 from alf.distributions import Categorical, DiagNormal, to_params
 from alf.nest import flatten
 from alf.optimizers import Adam
-from alf.trainers.checkpoint import CheckpointFolder, load_model, restore_module
+from alf.trainers.checkpoint import load_model, restore_module
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.policy import Policy
 from alf.trainers.random_states import seed_everything
 

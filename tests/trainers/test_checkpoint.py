@@ -18,11 +18,11 @@ from alf.trainers.checkpoint import (
     MODEL_FILE,
     TRAINER_FILE,
     CheckpointFacts,
-    CheckpointFolder,
     load_model,
     load_trainer_state,
     restore_module,
 )
+from alf.trainers.checkpoint_folder import CheckpointFolder
 
 MODEL = {"weight": torch.arange(6.0).view(2, 3), "count": torch.tensor(3)}
 STATE = {"optimizer": {"step": [1, 2], "lr": 0.1}, "random": torch.arange(4)}
@@ -234,7 +234,8 @@ def test_full_disk_keeps_the_earlier_checkpoint(folder):
 
 _WRITER = """
 import sys, torch
-from alf.trainers.checkpoint import CheckpointFacts, CheckpointFolder
+from alf.trainers.checkpoint import CheckpointFacts
+from alf.trainers.checkpoint_folder import CheckpointFolder
 folder = CheckpointFolder(sys.argv[1])
 n = 0
 while True:

@@ -21,7 +21,8 @@ from alf.environments.creation import create_environment
 from alf.networks import ActorDistributionRNNNetwork
 from alf.optimizers import Adam
 from alf.summary import render
-from alf.trainers.checkpoint import CheckpointFolder, load_trainer_state, restore_module
+from alf.trainers.checkpoint import load_trainer_state, restore_module
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.fingerprint import (
     MAX_BYTES,
     Fingerprint,

@@ -23,7 +23,7 @@ from alf.nest import map_structure
 from alf.networks import ActorDistributionNetwork
 from alf.optimizers import SGD, Adam
 from alf.replay import Episode
-from alf.trainers.checkpoint import CheckpointFolder
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.evaluation import Evaluator
 from alf.trainers.offline import OfflineLearner
 from alf.trainers.policy_trainer import Trainer

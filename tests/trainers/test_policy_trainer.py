@@ -16,7 +16,7 @@ from alf.environments.creation import create_environment
 from alf.errors import ConfigError
 from alf.optimizers import SGD, Adam
 from alf.schedulers import LinearScheduler
-from alf.trainers.checkpoint import CheckpointFolder
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.evaluation import Evaluator
 from alf.trainers.policy import Policy
 from alf.trainers.policy_trainer import Trainer, checkpoint_iterations

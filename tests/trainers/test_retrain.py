@@ -12,7 +12,7 @@ from alf import snapshot
 from alf._config import isolated
 from alf.bin import train
 from alf.errors import SnapshotError
-from alf.trainers.checkpoint import CheckpointFolder
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.retrain import compare_checkpoints, retrain
 from alf.trainers.verdict import Verdict
 

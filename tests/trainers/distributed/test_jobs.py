@@ -14,7 +14,8 @@ from alf.errors import CheckpointError
 from alf.replay.offline_sources import load_recorded
 from alf.replay.offline_steps import StepSpecs
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
-from alf.trainers.checkpoint import CheckpointFolder, load_trainer_state
+from alf.trainers.checkpoint import load_trainer_state
+from alf.trainers.checkpoint_folder import CheckpointFolder
 from alf.trainers.retrain import retrain
 
 HEAD = """
