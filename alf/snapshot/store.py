@@ -7,51 +7,31 @@ earlier snapshots whole and an unreferenced pack at most. No git binary is used.
 
 import json
 import re
-import struct
 import time
-import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
-from dulwich.errors import ApplyDeltaError, ChecksumMismatch, FileFormatException
-from dulwich.object_store import DiskObjectStore
-from dulwich.objects import Commit, ObjectID, Tree
-from dulwich.pack import PackFileDisappeared, UnresolvedDeltas
+from dulwich.objects import Commit, ObjectID
 
 from alf.errors import SnapshotError
 from alf.snapshot.exclusions import STORE_NAME
 from alf.snapshot.names import object_names
-from alf.snapshot.pack import (
-    BLOB,
-    COMMIT,
-    PackWriter,
-    object_id,
-    remove_leftovers,
-)
-from alf.snapshot.records import Entry, Manifest
-from alf.snapshot.repository import (
-    MAIN,
-    References,
-    borrows_from,
-    create_repository,
-)
-from alf.snapshot.sizes import MOST_OBJECT_BYTES, largest_size
+from alf.snapshot.object_reader import ObjectReader
+from alf.snapshot.pack import BLOB, COMMIT, PackWriter, remove_leftovers
+from alf.snapshot.records import Entry
+from alf.snapshot.repository import MAIN, References, borrows_from, create_repository
 from alf.snapshot.trees import (
     EXECUTABLE_MODE,
     FILE_MODE,
-    FOLDER_MODE,
     ID_LENGTH,
     MANIFEST_NAME,
     Blob,
     changes,
-    checked_items,
     read_entry,
     write_trees,
 )
-from alf.snapshot.unpacking import keep_bundles
 
 __all__ = [
     "EXECUTABLE_MODE",
@@ -66,27 +46,9 @@ __all__ = [
 ]
 
 _AUTHOR = b"alf <alf@localhost>"
-_MOST_FILES = 300_000
-_DEEPEST = 200
-_MOST_BYTES = 4 << 30
-# What reading a damaged pack can raise.
-_DAMAGE = (
-    ApplyDeltaError,
-    UnresolvedDeltas,
-    FileFormatException,
-    PackFileDisappeared,
-    EOFError,
-    OverflowError,
-    struct.error,
-    ChecksumMismatch,
-    zlib.error,
-    LookupError,
-    ValueError,
-    AssertionError,
-)
 
 
-class Store:
+class Store(ObjectReader):
     """The snapshots of one root dir. Use as a context manager, or call `close`.
 
     Args:
@@ -103,16 +65,16 @@ class Store:
         self, root_dir: Path | str, *, create: bool = False, shared: Path | str | None = None
     ):
         self.root_dir = Path(root_dir)
-        self.path = self.root_dir / STORE_NAME
-        if not (self.path / "HEAD").is_file():
+        path = self.root_dir / STORE_NAME
+        if not (path / "HEAD").is_file():
             if not create:
                 raise SnapshotError(
-                    f"There are no snapshots in '{self.root_dir}': '{self.path}' is not there. Give"
+                    f"There are no snapshots in '{self.root_dir}': '{path}' is not there. Give"
                     " the root dir of a job that was trained without --nostore_snapshot."
                 )
-            create_repository(self.path, None if shared is None else Path(shared) / STORE_NAME)
-        self._borrowed = borrows_from(self.path)
-        self._objects = DiskObjectStore(str(self.path / "objects"))
+            create_repository(path, None if shared is None else Path(shared) / STORE_NAME)
+        super().__init__(path)
+        self._borrowed = borrows_from(path)
         self._refs = References(self.path)
         self._names: set[bytes] | None = None
 
@@ -131,10 +93,6 @@ class Store:
     def shared(self) -> Path | None:
         """The root dir, as that of a search, whose store this one borrows from; or None."""
         return next((p.parent for p in self._borrowed if p.name == STORE_NAME), None)
-
-    def close(self) -> None:
-        """Closes the files that are open for reading."""
-        self._objects.close()
 
     # Writing
 
@@ -285,7 +243,7 @@ class Store:
         Raises:
             SnapshotError: it is missing or damaged.
         """
-        data = self._object(commit, "snapshot")
+        data = self.object(commit, "snapshot")
         if not isinstance(data, Commit):
             raise SnapshotError(
                 f"'{commit}' in '{self.path}' is not a snapshot but a file or folder of one."
@@ -335,156 +293,6 @@ class Store:
             f"No snapshot is noted for ckpt-{number} in '{self.path}'. Noted checkpoints:"
             f" {', '.join(map(str, known)) or 'none'}."
         )
-
-    def files(self, tree: str) -> dict[str, Blob]:
-        """Path -> blob of everything in a tree (40 hexadecimal digits), sorted by path.
-
-        Raises:
-            SnapshotError: a tree is damaged, has a path that could lead out of a folder, or more
-                files than any code.
-        """
-        found: dict[str, Blob] = {}
-        for path, blob in self._walk(tree, ""):
-            found[path] = blob
-            # Ten folders, each ten times in the one above, are ten thousand million files.
-            if len(found) > _MOST_FILES:
-                raise SnapshotError(
-                    f"'{self.path}' holds a snapshot of more than {_MOST_FILES:,} files. alf did"
-                    " not write it: do not use it."
-                )
-        return dict(sorted(found.items()))
-
-    def _walk(self, tree: str, prefix: str) -> Iterator[tuple[str, Blob]]:
-        if prefix.count("/") > _DEEPEST:
-            raise SnapshotError(
-                f"'{self.path}' holds folders in folders, {_DEEPEST} deep: '{prefix[:40]}...'. alf"
-                " did not write it: do not use it."
-            )
-        data = self._object(tree, f"folder '{prefix or '/'}'")
-        if not isinstance(data, Tree):
-            raise SnapshotError(
-                f"'{prefix}' in '{self.path}' should be a folder and is not; it is damaged."
-            )
-        for name, oid, mode in checked_items(data, f"'{self.path}' holds '{prefix}"):
-            if mode == FOLDER_MODE:
-                yield from self._walk(oid, f"{prefix}{name}/")
-            else:
-                yield f"{prefix}{name}", Blob(oid, mode)
-
-    def read(self, blob_id: str) -> bytes:
-        """The content of a file by the id of its blob.
-
-        Raises:
-            SnapshotError: it is missing or damaged.
-        """
-        return self._object(blob_id, "file").as_raw_string()
-
-    def manifest(self, entry: Entry) -> Manifest:
-        """The manifest of a snapshot.
-
-        Raises:
-            SnapshotError: it is missing or damaged.
-        """
-        tree = self._object(entry.tree, f"tree of snapshot {entry.id}")
-        try:
-            _, blob_id = cast(Tree, tree)[MANIFEST_NAME.encode("ascii")]
-            return Manifest.from_json(json.loads(self.read(blob_id.decode("ascii"))))
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise SnapshotError(
-                f"'{MANIFEST_NAME}' of snapshot {entry.id} in '{self.path}' cannot be read"
-                f" ({error!r}). `alf snapshot verify` says what else is damaged."
-            ) from error
-
-    def refuse_bombs(self, blob_ids: Iterable[str]) -> None:
-        """Raises if files would take more of the disk than any snapshot does.
-
-        Args:
-            blob_ids: of the files, one for each place that a file is to be written to.
-
-        Raises:
-            SnapshotError: so it is, or one of them is damaged.
-        """
-        counts = Counter(blob_ids)
-        total = sum(self._unpacked(blob_id) * count for blob_id, count in counts.items())
-        if total > _MOST_BYTES:
-            raise SnapshotError(
-                f"A snapshot in '{self.path}' would take {total / 1e9:,.0f} GB on the disk. alf did"
-                " not write it: do not use it."
-            )
-
-    def _unpacked(self, name: str) -> int:
-        """How many bytes unpacking an object takes, before it is done; 0 if it is in no pack."""
-        size = 0
-        try:
-            for repository in (self._objects, *self._objects.alternates):
-                objects = cast(DiskObjectStore, repository)
-                keep_bundles(objects)
-                size = max(size, largest_size(objects, bytes.fromhex(name)))
-        except (*_DAMAGE, OSError) as error:
-            raise SnapshotError(
-                f"The object {name} in '{self.path}' is damaged ({error!r}). `alf snapshot verify`"
-                " names everything that is; restore that file from a backup."
-            ) from error
-        if size > MOST_OBJECT_BYTES:
-            raise SnapshotError(
-                f"The object {name} in '{self.path}' would take {size / 1e9:,.1f} GB of memory. alf"
-                " did not write it: do not use it."
-            )
-        return size
-
-    def _object(self, name: str, what: str) -> Any:
-        self._unpacked(name)
-        try:
-            return self._objects[ObjectID(name.encode("ascii"))]
-        except (*_DAMAGE, OSError) as error:
-            raise SnapshotError(
-                f"The {what} {name} in '{self.path}' is missing or damaged ({error!r})."
-                " `alf snapshot verify` names everything that is; restore that file from a backup."
-            ) from error
-
-    def borrows(self, name: str) -> bool:
-        """Whether an object is in a store that this one borrows from, and not in this one."""
-        oid = ObjectID(name.encode("ascii"))
-        return not (self._objects.contains_packed(oid) or self._objects.contains_loose(oid))
-
-    def raw(self, name: str) -> tuple[int, bytes]:
-        """The kind and the content of any object.
-
-        Raises:
-            SnapshotError: it is missing or damaged.
-        """
-        self._object(name, "object")
-        return self._objects.get_raw(ObjectID(name.encode("ascii")))
-
-    def damage(self, name: str) -> str | None:
-        """What is wrong with an object, in words; None if its content still has the name `name`."""
-        try:
-            self._unpacked(name)
-        except SnapshotError as error:
-            return str(error)
-        try:
-            kind, data = self._objects.get_raw(ObjectID(name.encode("ascii")))
-        except (*_DAMAGE, OSError) as error:
-            return f"missing or unreadable ({error!r})"
-        return None if object_id(kind, data).hex() == name else "its content was changed"
-
-    def object_ids(self, entry: Entry) -> Iterable[str]:
-        """Every object that a snapshot needs: commit, trees and blobs."""
-        yield entry.commit
-        pending = [entry.tree]
-        seen: set[str] = set()
-        while pending:
-            tree = pending.pop()
-            if tree in seen:
-                continue
-            seen.add(tree)
-            yield tree
-            for item in cast(Tree, self._object(tree, "tree")).iteritems():
-                oid = (item.sha or b"").decode("ascii")
-                if item.mode == FOLDER_MODE:
-                    pending.append(oid)
-                else:
-                    yield oid
 
 
 def now() -> int:
