@@ -4,8 +4,8 @@ Importing torch makes some hundred thousand objects, all of which stay until the
 Python's garbage collector would go through them many times while they are imported, and once more
 at the end: half of the time of a short command.
 
-A signal that Python turns into an exception breaks imports: a package may take it for a missing part
-of itself, go on without that part, and fail later.
+A signal that Python turns into an exception breaks imports: a package may take it for a missing
+part of itself, go on without that part, and fail later.
 """
 
 import contextlib
