@@ -326,7 +326,9 @@ def _report_start(report: Report, root_dir: Path, checkpoint: Checkpoint, seed: 
     package = Path(sys.modules["alf"].__file__ or "alf").parent
     whose = "the snapshot's" if os.environ.get("ALF_SNAPSHOT") else "today's"
     report(f"model     {checkpoint.name} of {root_dir}")
-    report(f"trained   {checkpoint.env_steps:,} environment steps, {by}")
+    steps = f"{checkpoint.env_steps:,} environment steps"
+    recorded = f"{checkpoint.iteration:,} iterations on recorded data"
+    report(f"trained   {steps if checkpoint.env_steps else recorded}, {by}")
     report(f"code      {whose}, from {package}")
     report(f"seed      {seed}")
 
