@@ -1,5 +1,6 @@
 """A command's process looks for no garbage in what it imports, and looks again while it works."""
 
+import signal
 import subprocess
 import sys
 
@@ -21,6 +22,22 @@ try:
         raise ImportError
 except ImportError:
     print(gc.isenabled())
+"""
+# A package that takes whatever goes wrong in it for a missing part, as torch takes numpy.
+INTERRUPTED = """
+import signal, sys
+from alf import process
+try:
+    with process.importing():
+        try:
+            for _ in range(int(sys.argv[1])):
+                signal.raise_signal(signal.SIGINT)
+            print("imported")
+        except BaseException:
+            print("half imported")
+except KeyboardInterrupt:
+    print("interrupted")
+print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 """
 RUNNING = """
 import os, signal
@@ -53,6 +70,19 @@ def test_no_garbage_is_looked_for_while_importing():
 def test_a_failing_import_leaves_the_collector_on():
     """What went wrong may go on for long, as a search does without one of its jobs."""
     assert "True\n" == run(FAILING).stdout
+
+
+def test_a_signal_waits_until_all_is_imported():
+    """Half a package would break what comes later, which then looks like somebody's mistake."""
+    assert ["imported", "interrupted", "True"] == run(INTERRUPTED, "1").stdout.splitlines()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process ends by a signal there")
+def test_a_second_signal_ends_the_process_at_once():
+    """Importing may take long, and who is impatient is heeded."""
+    done = run(INTERRUPTED, "2")
+
+    assert (-signal.SIGINT, "", "") == (done.returncode, done.stdout, done.stderr)
 
 
 def test_a_process_that_has_torch_keeps_its_collector():

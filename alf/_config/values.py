@@ -76,7 +76,10 @@ def _written(spec: inspect.Parameter) -> str:
 
 
 def _name(value: Any, depth: int) -> str:
-    return str(getattr(value, "__qualname__", None) or _described(value, depth))
+    name = str(getattr(value, "__qualname__", None) or _described(value, depth))
+    if isinstance(value, types.BuiltinFunctionType) and name.startswith("_"):
+        return value.__name__  # torch.relu_ is a method of a class that nobody names
+    return name
 
 
 def _mapping(value: Any, depth: int) -> str:

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -204,10 +205,10 @@ def _show(arguments: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=1))
         return 0
     for name, one in job.settings.items():
-        if one.origin is DEFAULT:
-            print(f"{name} = {described(one.value)}  (default)")
-            continue
-        print(f"{name} = {described(one.value)}\n    {_place(one.origin)}{_kind(one)}")
+        default = one.origin is DEFAULT
+        print(_fitted(f"{name} = {described(one.value)}{'  (default)' if default else ''}"))
+        if not default:
+            print(_fitted(f"    {_place(one.origin)}{_kind(one)}"))
     if not job.settings:
         print("Nothing is set: every parameter has its default.")
     return 0
@@ -248,12 +249,24 @@ def _diff(arguments: argparse.Namespace) -> int:
         for name in names:
             for sign, one in (("-", a.get(name)), ("+", b.get(name))):
                 if one is not None:
-                    print(f"{sign} {name} = {described(one.value)}    {_place(one.origin)}")
+                    print(_fitted(f"{sign} {name} = {described(one.value)}"))
+                    print(_fitted(f"    {_place(one.origin)}"))
     return 1 if names else 0
 
 
 def _side(one: Set | None) -> dict[str, str] | None:
     return None if one is None else {"value": described(one.value), "origin": str(one.origin)}
+
+
+def _fitted(line: str) -> str:
+    """A line, on a terminal broken between words where it is longer; elsewhere as it is."""
+    if not sys.stdout.isatty():
+        return line
+    width = min(shutil.get_terminal_size().columns, 120)
+    wrapped = textwrap.wrap(
+        line, width, subsequent_indent=" " * 8, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(wrapped)
 
 
 def _place(origin: Origin) -> str:

@@ -15,7 +15,7 @@ An ID is a snapshot's id or its first digits, `ckpt-N` for the one that made tha
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ from alf.snapshot.working_copy import export_files, write_working_copy
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 _SHOWN_CHANGES = 3
 _PROOF_STYLES = {"exact": "green", "close": "yellow", "differs": "red"}
@@ -277,10 +278,8 @@ def _print_report(root_dir: str, report: Report, proofs: list[Proof]) -> None:
     if report.unproved:
         names = ", ".join(f"ckpt-{number}" for number in report.unproved)
         console.print(f"Without digests, so not checked: {names}.")
-    for proof in proofs:
-        line = Text(f"ckpt-{proof.checkpoint:<8} {proof.kind:<12} ")
-        line.append(f"{proof.word:<8}", style=_PROOF_STYLES.get(proof.word, ""))
-        console.print(line.append(_printable(proof.told)))
+    for line in _proof_lines(proofs):
+        console.print(line)
     if _is_store_damaged(report):
         console.print("The store is damaged, so the code in it was not run.")
     if any(not proof.holds for proof in proofs) and conf_is_edited(root_dir):
@@ -290,6 +289,19 @@ def _print_report(root_dir: str, report: Report, proofs: list[Proof]) -> None:
         f"Read: {_count(report.snapshots, 'snapshot')} ({_count(report.objects, 'object')}) and"
         f" {_count(len(report.checkpoints), 'checkpoint')}; wrong: {wrong or 'nothing'}."
     )
+
+
+def _proof_lines(proofs: list[Proof]) -> Iterator["Text"]:
+    """A line for each proof, in columns as narrow as they can be: what is told is long."""
+    from rich.text import Text
+
+    rows = [(f"ckpt-{proof.checkpoint}", proof.kind, proof.word) for proof in proofs]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for proof, cells in zip(proofs, rows, strict=True):
+        name, kind, word = (c.ljust(width) for c, width in zip(cells, widths, strict=True))
+        line = Text(f"{name}  {kind}  ")
+        line.append(f"{word}  ", style=_PROOF_STYLES.get(proof.word, ""))
+        yield line.append(_printable(proof.told))
 
 
 def _count(number: int, noun: str) -> str:

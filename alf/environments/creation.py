@@ -126,7 +126,6 @@ def _make_batch(
         logging.info("%s: %d environments in one vectorised call", first.name, count)
         return vector
     if count == 1:
-        logging.info("%s: one environment in this process", first.name)
         return InProcessEnvironment(take_lanes(first), seed)
     why = _why_in_process(first, nonparallel)
     spec = first.time_step_spec()

@@ -207,7 +207,7 @@ def check_answers(policy: Policy, env: AlfEnvironment, fingerprint: Fingerprint 
             return Verdict("differs", f"the policy fails on {count} recorded inputs: {failure}")
     verdict = compare_tensors(fingerprint.answers, answers, fingerprint.device, str(policy.device))
     if verdict.word == "exact":
-        return Verdict("exact", f"{count} recorded inputs are answered as then, bit for bit")
+        return Verdict("exact", f"{count} recorded inputs answered as then, bit for bit")
     return Verdict(verdict.word, f"answer {verdict.told}")
 
 

@@ -317,13 +317,13 @@ def _header(root_dir: Path, checkpoint: Checkpoint, verdict: Verdict) -> dict[st
 
 
 def _report_start(report: Report, root_dir: Path, checkpoint: Checkpoint, seed: int) -> None:
-    made_by = f"trained by snapshot {checkpoint.snapshot}" if checkpoint.snapshot else "no snapshot"
+    by = f"by snapshot {checkpoint.snapshot}" if checkpoint.snapshot else "without a snapshot"
     package = Path(sys.modules["alf"].__file__ or "alf").parent
     whose = "the snapshot's" if os.environ.get("ALF_SNAPSHOT") else "today's"
-    report(
-        f"model     {checkpoint.name} of {root_dir}, "
-        f"{checkpoint.env_steps:,} environment steps, {made_by}"
-    )
+    report(f"model     {checkpoint.name} of {root_dir}")
+    steps = f"{checkpoint.env_steps:,} environment steps"
+    recorded = f"{checkpoint.iteration:,} iterations on recorded data"
+    report(f"trained   {steps if checkpoint.env_steps else recorded}, {by}")
     report(f"code      {whose}, from {package}")
     report(f"seed      {seed}")
 
@@ -348,7 +348,7 @@ def _report_end(report: Report, result: PlayResult) -> None:
     if not count:
         report("done      no episode was played to its end")
         return
-    interval = "" if result.ci95 is None else f" ± {result.ci95:.2f} (95 % interval)"
+    interval = "" if result.ci95 is None else f" ± {result.ci95:.2f} (95 %)"
     plural = "episode" if count == 1 else "episodes"
     report(
         f"done      average return {result.mean_return:.2f}{interval} over {count} {plural}, "

@@ -218,11 +218,11 @@ class Trainer:
     def _put_back_without_parts(self, checkpoint: Checkpoint, where: str) -> None:
         """What goes on with any number of processes: the optimizers and the counters."""
         logging.warning(
-            "%s was saved by %d process(es), and %d train(s) now, so this does not go on exactly: "
-            "new episodes begin, a replay buffer is filled anew, and random numbers are others. To "
+            "%s is of a job of %s, and this one has %d, so this does not go on exactly: new "
+            "episodes begin, a replay buffer is filled anew, and random numbers are others. To "
             "go on exactly, start as many as then: %s",
             where,
-            checkpoint.processes,
+            f"{checkpoint.processes} process{'' if checkpoint.processes == 1 else 'es'}",
             self._ranks.count,
             "leave --distributed out"
             if checkpoint.processes == 1

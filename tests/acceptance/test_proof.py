@@ -83,7 +83,7 @@ alf.config(
     num_checkpoints=2,
 )
 """
-EXACT = "recorded inputs are answered as then, bit for bit"
+EXACT = "recorded inputs answered as then, bit for bit"
 
 
 class Lineage:
@@ -148,7 +148,7 @@ def test_every_checkpoint_is_proved_by_its_own_code(lineage):
     assert done.returncode == 0, done.stdout + done.stderr
     kinds = [(number, kind) for number in (4, 8, 12) for kind in ("fingerprint", "trace")]
     assert proofs(done.stdout) == dict.fromkeys([*kinds, (12, "retrain")], "exact")
-    assert "retrain      exact   trained again from ckpt-8: " in done.stdout
+    assert "retrain      exact  trained again from ckpt-8: " in done.stdout
     assert done.stdout.splitlines()[-1].startswith("Read: 3 snapshots ")
     assert done.stdout.endswith(" and 3 checkpoints; wrong: nothing.\n")
 

@@ -191,10 +191,9 @@ class TestDiff:
         assert code == 1
         lines = text.splitlines()
         assert lines[:2] == [f"--- {job}", f"+++ {other}"]
-        assert [line.split("    ")[0] for line in lines[2:]] == [
-            "- ActorCriticLoss.gamma = 0.9",
-            "+ ActorCriticLoss.gamma = 0.5",
-        ]
+        assert lines[2::2] == ["- ActorCriticLoss.gamma = 0.9", "+ ActorCriticLoss.gamma = 0.5"]
+        assert all(line.startswith("    ") for line in lines[3::2])
+        assert all("alf_config.py:" in line for line in lines[3::2])
 
     def test_set_on_one_side_only(self, conf, tmp_path, capsys):
         """Has a line for that side."""
@@ -223,6 +222,28 @@ def test_a_reader_that_has_seen_enough():
         said = listing.stderr.read()
 
     assert (b"", 128 + 13) == (said, listing.returncode)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("verb", ["show", "diff"])
+def test_a_terminal_gets_no_line_longer_than_it_is(
+    conf, tmp_path, capsys, monkeypatch, verb, columns
+):
+    """Broken between words, and whole where something reads it."""
+    other = tmp_path / "other_conf.py"
+    other.write_text(CONF.replace("lr=1e-3", "lr=1e-2"))
+    arguments = (verb, conf, *([other] if verb == "diff" else []))
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    _, whole = run(capsys, *arguments)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    _, fitted = run(capsys, *arguments)
+
+    where = str(tmp_path)  # a path is one word
+    long = [ln for ln in fitted.splitlines() if len(ln) > columns and where not in ln]
+    assert long == []
+    assert max(map(len, whole.splitlines())) > 120
+    assert "".join(whole.split()) == "".join(fitted.split())
 
 
 def test_help_is_shown(capsys):

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from alf.bin import snapshot as command
+from alf.bin.snapshot import _proof_lines
 from alf.snapshot import Store, tag_checkpoint, take
+from alf.snapshot.proving import Proof
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -87,6 +89,23 @@ def test_show(job, capsys):
     assert (3, str(source)) == (mine["files"], mine["root"])
     _, text = run(capsys, "show", "--root_dir", root, ids[0][:6])
     assert text.startswith(f"snapshot {ids[0]}, taken 2")
+
+
+def test_proofs_stand_in_columns():
+    """As narrow as what they hold, so that a proof that holds fits on a line of a terminal."""
+    proofs = [
+        Proof(200, "fingerprint", "exact", "64 recorded inputs answered as then, bit for bit"),
+        Proof(1000, "trace", "exact", "64 time steps of seed 7 repeat"),
+    ]
+
+    lines = [line.plain for line in _proof_lines(proofs)]
+
+    assert lines == [
+        "ckpt-200   fingerprint  exact  64 recorded inputs answered as then, bit for bit",
+        "ckpt-1000  trace        exact  64 time steps of seed 7 repeat",
+    ]
+    assert len(lines[0]) <= 80
+    assert [] == list(_proof_lines([]))
 
 
 def test_diff_between_snapshots(job, capsys):

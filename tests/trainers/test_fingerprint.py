@@ -175,7 +175,7 @@ def test_a_restored_policy_answers_exactly(tmp_path, env_name, kwargs):
     for step in (3, 6):
         answers, trace = checked(settings, step)
         assert answers.word == "exact", answers.told
-        assert answers.told.endswith("recorded inputs are answered as then, bit for bit")
+        assert answers.told.endswith("recorded inputs answered as then, bit for bit")
         assert trace.word == "exact", trace.told
     if env_name == "Pendulum-v1":  # an episode is longer than what is recorded of it
         assert answers.told.startswith("64 recorded")
