@@ -34,8 +34,9 @@ def alike(first: Any, second: Any) -> bool:
 
 def taken_by(given: Callable[..., Any]) -> str:
     """The parameters of a callable in one line, those with a default in brackets."""
+    own = getattr(given, "forward", given)  # a module of torch takes what this takes
     try:
-        signature = inspect.signature(given)
+        signature = inspect.signature(own)
     except (ValueError, TypeError):  # it is written in C, and does not say
         return "other arguments"
     return f"({', '.join(map(_written, signature.parameters.values()))})"
@@ -76,6 +77,8 @@ def _written(spec: inspect.Parameter) -> str:
 
 
 def _name(value: Any, depth: int) -> str:
+    if isinstance(value, types.BuiltinFunctionType) and value.__qualname__.startswith("_"):
+        return value.__name__  # torch.relu is a method of an object that nobody knows
     return str(getattr(value, "__qualname__", None) or _described(value, depth))
 
 
