@@ -97,6 +97,8 @@ def _plain(annotation: object, value: Any) -> Any:
     is_array = hasattr(kind, "shape") and hasattr(kind, "item")
     if is_array and _only(annotation, *_NUMBERS) and math.prod(value.shape) == 1:
         return value.item()
+    if isinstance(value, bool) and _only(annotation, int, float):  # torch multiplies by no bool
+        return float(value) if _only(annotation, float) else int(value)
     return value
 
 

@@ -27,14 +27,28 @@ from alf.tensor_specs import TensorSpec
 
 
 class ActorCriticState(NamedTuple):
-    """Memory of the two networks, `()` for a network without."""
+    """Memory of the two networks, `()` for a network without.
+
+    Attributes:
+        actor: nest of `[B, ...]`.
+        value: likewise.
+    """
 
     actor: Any = ()
     value: Any = ()
 
 
 class ActorCriticInfo(NamedTuple):
-    """What the loss needs of each step; a field that a step function does not fill is `()`."""
+    """What the loss needs of each step; a field that a step function does not fill is `()`.
+
+    Attributes:
+        step_type: see `TimeStep`, as are `discount` and `reward`; `[T, B]`.
+        discount: 0 where the task itself ended.
+        reward: of the action before.
+        action: nest of what was done, `[T, B, ...]`.
+        action_distribution: nest of distributions that it was drawn from.
+        value: `[T, B]`, with gradient.
+    """
 
     step_type: Any = ()
     discount: Any = ()

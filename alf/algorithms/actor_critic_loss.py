@@ -21,7 +21,13 @@ from alf.ops.value_losses import element_wise_squared_loss, explained_variance
 
 
 class ActorCriticLossInfo(NamedTuple):
-    """The terms of the loss, each `[T, B]`."""
+    """The terms of the loss, each `[T, B]`.
+
+    Attributes:
+        td_loss: of the values against their targets.
+        pg_loss: of the policy gradient.
+        neg_entropy: the entropy with a minus, `()` where it has no weight.
+    """
 
     td_loss: Any = ()
     pg_loss: Any = ()

@@ -70,6 +70,11 @@ class BatchNorm1d(nn.BatchNorm1d):
     """Normalization over a batch, which one row is not."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """`[B, features]`.
+
+        Raises:
+            ConfigError: while training, of a single row.
+        """
         if self.training and input.shape[0] == 1:
             raise ConfigError(
                 "batch normalization (use_fc_bn) needs more than one row, but a batch of 1 came: "

@@ -171,13 +171,18 @@ class InputPreprocessing(nn.Module):
 
     def forward(self, inputs: Any) -> torch.Tensor:
         """One float tensor `[B, ...]` of a nest of `[B, ...]`."""
-        return self._combine(flatten(inputs), flatten(self._spec))
+        return self._combine(flatten(inputs), flatten(self._spec), self._combiner)
 
-    def _combine(self, leaves: list[torch.Tensor], specs: list[TensorSpec]) -> torch.Tensor:
+    def _combine(
+        self,
+        leaves: list[torch.Tensor],
+        specs: list[TensorSpec],
+        combiner: Callable[[Any], torch.Tensor] | None,
+    ) -> torch.Tensor:
         outer = leaves[0].dim() - specs[0].ndim
         done = [_apply(step, leaf) for step, leaf in zip(self._steps, leaves, strict=True)]
-        if self._combiner is not None:
-            return self._combiner(pack_sequence_as(self._spec, done))
+        if combiner is not None:
+            return combiner(pack_sequence_as(self._spec, done))
         if self._single:
             return done[0]
         return torch.cat([_flat(x, outer) for x in done], -1)
@@ -185,14 +190,17 @@ class InputPreprocessing(nn.Module):
     def _probe(self, specs: list[TensorSpec]) -> TensorSpec:
         """Once through all of it, where what does not fit can be told of."""
         leaves = [_lowest(spec) for spec in specs]
+        combiner = self._combiner
+        if combiner is not None:
+            combiner = checked(combiner, "preprocessing_combiner", torch.Tensor)
         with torch.no_grad():
             for step, leaf in zip(self._steps, leaves, strict=True):
                 _require_tensor(step, leaf)
-            probe = self._combine(leaves, specs)
+            probe = self._combine(leaves, specs, combiner)
         if probe.shape[:1] != (_ROWS,):
             raise ConfigError(
-                f"preprocessing_combiner {self._combiner!r} made a tensor of shape "
-                f"{list(probe.shape)} of {_ROWS} rows: let it keep the batch, as in [B, ...]"
+                f"preprocessing_combiner {self._combiner!r} made a tensor {list(probe.shape)} of "
+                f"{_ROWS} rows: let it keep the batch, as in [B, ...]"
             )
         return TensorSpec.from_tensor(probe, from_dim=1)
 

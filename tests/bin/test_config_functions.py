@@ -111,7 +111,8 @@ RECORDED = "TrainerConfig.offline_buffer_dir"
         (STEPS, "lambda x: x[0]", "made a tensor of shape [4] of a tensor of shape [2, 4], and"),
         (STEPS, "int", "'input_preprocessors' is int. It was called with (Tensor [2, 4]), and fa"),
         (STEPS, "Half()", "made a float of a tensor of shape [2, 4], and must make a tensor "),
-        (COMBINER, "sum", "sum made a tensor of shape [4] of 2 rows: let it keep the batch"),
+        (COMBINER, "sum", "made a tensor [4] of 2 rows: let it keep the batch, as in [B, ..."),
+        (COMBINER, "torch.nn.ModuleList()", "preprocessing_combiner' is ModuleList()"),
         (COMBINER, "lambda nest: 3", "which made a int, but must make torch.Tensor."),
         (WRAPPERS, "[lambda env: None]", "which made a NoneType, but must make alf.environments"),
         (WRAPPERS, "{'a': len}", "takes collections.abc.Sequence[collections.abc.Callable[["),
@@ -140,6 +141,11 @@ RECORDED = "TrainerConfig.offline_buffer_dir"
         (RECORDED, "lambda: 'x'", "episode 0 of what <lambda>() gives is a str: give an alf.rep"),
         (RECORDED, "lambda: [3]", "is a int: give an alf.replay.Episode(observation, action, "),
         (RECORDED, "max", "offline_buffer_dir' is max. It is called with (), but takes other arg"),
+        (
+            RECORDED,
+            "Half()",
+            "offline_buffer_dir' is Half(). It is called with (), but takes (x): ",
+        ),
         (RECORDED, "np.zeros(3)", "offline_buffer_dir' takes "),
         (RECORDED, "{'a': 'b'}", "offline_buffer_dir' takes "),
         (RECORDED, "Path('nowhere_at_all')", "nowhere_at_all', which TrainerConfig.offline_buffer"),
@@ -185,7 +191,12 @@ def test_a_path_is_its_text_and_a_single_number_a_number():
     config1("TrainerConfig.offline_buffer_dir", [Path("a"), "b"])
     config1("ActorCriticLoss.gamma", np.float32(0.5))
     config1("TrainerConfig.unroll_length", np.int64(3))
+    config1("ActorCriticLoss.td_loss_weight", True)
+    sizes = [8, 8]
+    config1("ValueNetwork.fc_layer_params", sizes)
 
+    assert get_config_value("ValueNetwork.fc_layer_params") is sizes
+    assert type(get_config_value("ActorCriticLoss.td_loss_weight")) is float
     assert get_config_value("TrainerConfig.offline_buffer_dir") == ["a", "b"]
     assert type(get_config_value("ActorCriticLoss.gamma")) is float
     assert type(get_config_value("TrainerConfig.unroll_length")) is int

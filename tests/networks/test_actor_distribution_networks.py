@@ -256,3 +256,10 @@ def test_learns_to_choose():
         optimizer.step()
 
     assert (net(x)[0].mode == right).float().mean() > 0.95
+
+
+@pytest.mark.parametrize("activation", [3, max, len, torch.nn.Threshold])
+def test_an_activation_that_is_none_is_refused(activation):
+    """Where the network is built, not in its first forward pass."""
+    with pytest.raises(ConfigError, match="activation"):
+        NormalProjectionNetwork(3, BoundedTensorSpec((2,)), activation=activation)
