@@ -161,7 +161,7 @@ IN_CONF = st.recursive(
                 *("SHARED[0].plus", "Model.wide", "SHARED[0].plus.__func__", "Pair", "base"),
                 *("Recipe('a', SHARED)", "Frozen()", "Frozen(by={1: SHARED[1]})", "Recipe"),
                 *("partial(partial(scaled, 3), by=SHARED[0].width)", "'x'.join", "[].append"),
-                *("(lambda: (yield SCALE))", "(lambda f: lambda x: f(x))(scaled)", "Model().plus"),
+                *("(lambda f: lambda x: f(x))(scaled)", "Model().plus"),
             ]
         ),
     ),
@@ -303,7 +303,7 @@ def assert_same(first: dict[str, Set], second: dict[str, Set]) -> None:
     assert list(first) == list(second)
     for name, one in first.items():
         assert alike(one.value, second[name].value), name
-        assert repr(answers(one.value)) == repr(answers(second[name].value)), name
+        assert alike(answers(one.value), answers(second[name].value)), name
 
 
 def answers(value: Any) -> Any:
