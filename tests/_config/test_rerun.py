@@ -227,6 +227,13 @@ def operative_here() -> list[Set]:
     given_first={"rerun_b": "partial(pow, 2)"},
     given_later={"rerun_b": "{'x': np.arange(3)}"},
 )
+@example(
+    head="",
+    in_conf={"rerun_c": "SHARED[0].plus", "rerun_d": "Recipe('a', {1, 2})"},
+    own="Model.wide",
+    given_first={"rerun_a": "..."},
+    given_later={},
+)
 def test_a_record_runs_to_the_same_values(head, in_conf, own, given_first, given_later):
     """Partials, lambdas, classes, nested dicts, arrays and tensors; also after a resume."""
     source = head + CONF + "".join(f"alf.config1('Rerun.{k}', {v})\n" for k, v in in_conf.items())
