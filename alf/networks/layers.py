@@ -228,9 +228,12 @@ def checked_sizes(name: str, sizes: Sequence[int] | int | None) -> tuple[int, ..
     Raises:
         ConfigError: naming the parameter.
     """
-    sizes = () if sizes is None else (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    try:
+        sizes = () if sizes is None else (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    except TypeError:  # it is neither a number nor several
+        raise ConfigError(f"{name} is {sizes!r}: give a tuple of positive integers") from None
     for size in sizes:
-        if not isinstance(size, int) or size < 1:
+        if not isinstance(size, int) or not 1 <= size < 2**63:
             raise ConfigError(
                 f"{name} is {sizes!r}: give a tuple of positive integers, as (64, 64)"
             )

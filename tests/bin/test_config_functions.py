@@ -98,6 +98,7 @@ RECORDED = "TrainerConfig.offline_buffer_dir"
         (ACTIVATION, "Half()", "activation Half() is none: of a tensor [2, 4] it makes 0.5. Give"),
         ("ActorDistributionNetwork.use_fc_bn", "True", "(use_fc_bn) needs more than one row, but "),
         ("ActorDistributionNetwork.fc_layer_params", "torch.ones(())", "fc_layer_params' takes "),
+        ("ActorDistributionNetwork.fc_layer_params", "(10**30,)", "give a tuple of positive integ"),
         ("TrainerConfig.unroll_length", "2**40", "there is not enough memory: "),
         (STEPS, "3", "input preprocessor 3 is a int: give a function of a tensor, a module or "),
         (STEPS, "{'position': None}", "is a dict: give a function of a tensor, a module or"),
