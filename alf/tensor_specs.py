@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 Bound = float | int | Sequence[Any] | npt.NDArray[Any]
+"""A bound of a spec: one number for all elements, or an array that broadcasts to its shape."""
 
 
 def torch_dtype_to_str(dtype: torch.dtype) -> str:

@@ -4,6 +4,7 @@ Nothing here imports torch or numpy.
 """
 
 from alf._config.conf_modules import LoadedConf
+from alf._config.constructors import checked
 from alf._config.decorator import configurable
 from alf._config.loading import import_config, load_config, loaded_confs
 from alf._config.origin import Origin
@@ -38,6 +39,7 @@ __all__ = [
     "Origin",
     "Override",
     "Recorded",
+    "checked",
     "config",
     "config1",
     "configurable",

@@ -16,7 +16,6 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 from alf._config.parameters import MISSING, Parameter
 
 _PLAIN = (str, bytes, bool, int, float, complex, list, tuple, dict, set, frozenset, type(None))
-_MOST = 10**308  # that a float can hold
 _FUNCTION = get_origin(Callable[[], None])
 _SCALARS = (str, bytes, bool, int, float, complex, type(None))
 
@@ -96,16 +95,16 @@ def _like_a_number(value: object) -> bool:
     if hasattr(kind, "shape"):  # of an array or tensor, there must be one number in it
         return math.prod(getattr(value, "shape", ())) == 1
     converts = any(hasattr(kind, name) for name in ("__index__", "__int__", "__float__"))
-    return converts or (callable(value) and not isinstance(value, _CODE))
+    return converts or (callable(value) and not isinstance(value, CODE))
 
 
 def _like_a_schedule(value: object) -> bool:
-    return _like_a_number(value) or isinstance(value, _CODE)
+    return _like_a_number(value) or isinstance(value, CODE)
 
 
 def _like_text(value: object) -> bool:
     is_array = hasattr(type(value), "shape")
-    return not isinstance(value, _CODE) and not is_array and not _like_a_number(value)
+    return not isinstance(value, CODE) and not is_array and not _like_a_number(value)
 
 
 def _like_items(value: object) -> bool:
@@ -113,7 +112,7 @@ def _like_items(value: object) -> bool:
     return any(hasattr(kind, name) for name in ("__iter__", "__len__"))
 
 
-_CODE = (
+CODE = (
     types.FunctionType,
     types.BuiltinFunctionType,
     types.MethodType,
@@ -157,7 +156,7 @@ def accepts(annotation: object, value: object) -> bool:
         return True
     judge = (_ACCEPTS if is_plain else _ACCEPTS_OTHERS).get(origin or annotation)
     if judge is None:
-        return not (is_ours(annotation) and (is_plain or isinstance(value, _CODE)))
+        return not is_ours(annotation) or is_like(cast("type[Any]", annotation), value)
     if origin is _FUNCTION:
         return judge(value) and _can_be_called(annotation, value)
     return judge(value) and _accepts_items(annotation, value)
@@ -167,13 +166,13 @@ def _choices(annotation: object, value: object) -> list[object]:
     """The parts of a union that can be meant by a value: of a function, never a number."""
     choices = list(get_args(annotation))
     functions = [one for one in choices if get_origin(one) is _FUNCTION]
-    return functions or choices if isinstance(value, _CODE) else choices
+    return functions or choices if isinstance(value, CODE) else choices
 
 
 def _can_be_called(annotation: object, value: object) -> bool:
     """Whether a function takes as many arguments as `Callable[[First, Second], Result]` says."""
     arguments = get_args(annotation)
-    if not arguments or not isinstance(arguments[0], list) or not isinstance(value, _CODE):
+    if not arguments or not isinstance(arguments[0], list) or not isinstance(value, CODE):
         return True
     try:
         signature = inspect.signature(cast(Callable[..., object], value))
@@ -200,6 +199,32 @@ def is_ours(annotation: object) -> bool:
         return False
     kind = cast(Any, annotation)
     return kind.__module__.startswith("alf.") and not getattr(kind, "_is_protocol", False)
+
+
+def is_like(kind: type[Any], value: object) -> bool:
+    """Whether a value is of a class, or has all that the class lets others call.
+
+    Neither plain values nor functions and classes stand for an object, whatever they have.
+    """
+    if isinstance(value, kind):
+        return True
+    if type(value) in _PLAIN or isinstance(value, CODE) or issubclass(kind, tuple):
+        return False
+    members = ((name, getattr(kind, name)) for name in dir(kind) if not name.startswith("_"))
+    promised = (name for name, it in members if callable(it) or isinstance(it, property))
+    return all(hasattr(value, name) for name in promised)
+
+
+def is_result(annotation: object, made: object) -> bool:
+    """Whether a function whose result is annotated so may have given this."""
+    if (
+        annotation is bool or annotation is int or annotation is float
+    ):  # no schedule: this is what a schedule gives
+        return _like_a_number(made) and not callable(made) and hasattr(type(made), "__float__")
+    known = _hashable(annotation) and annotation in _ACCEPTS
+    if known or not isinstance(annotation, type) or getattr(annotation, "_is_protocol", False):
+        return accepts(annotation, made)
+    return annotation in (Any, object) or is_like(cast("type[Any]", annotation), made)
 
 
 def _accepts_items(annotation: object, value: object) -> bool:
@@ -234,67 +259,3 @@ def evaluated(parameter: Parameter) -> object:
         return get_type_hints(holder, globalns=dict(parameter.names))["it"]
     except (NameError, AttributeError, TypeError, SyntaxError, ValueError, LookupError):
         return MISSING  # a name imported for type checkers only, or no type at all
-
-
-def meant(parameter: Parameter, value: Any) -> Any:
-    """The value as the annotation wants it.
-
-    `1e6` is a million where only `int` can stand, `10**30` is `1e30` where only `float` can, and 0
-    and 1 are `False` and `True` where only `bool` can.
-    """
-    if type(value) is int and value in (0, 1) and _only(evaluated(parameter), bool):
-        return bool(value)
-    if type(value) is float and value.is_integer():
-        return int(value) if _only(evaluated(parameter), int) else value
-    if _is_huge(value) and abs(value) <= _MOST and _only(evaluated(parameter), float):
-        return float(value)
-    return value
-
-
-def _only(annotation: object, *kinds: type) -> bool:
-    """Whether nothing but these, and `None`, can stand there."""
-    choices = get_args(annotation) or (annotation,)
-    plain = get_origin(annotation) in (None, Union, types.UnionType)
-    return plain and all(one is type(None) or one in kinds for one in choices)
-
-
-def _is_huge(value: object) -> bool:
-    """Whether it is a whole number that neither a tensor nor an index can hold."""
-    return type(value) is int and not -(2**63) <= value < 2**63
-
-
-def _unfit(parameter: Parameter, annotation: object, value: object) -> str | None:
-    """What a parameter of `alf` itself wants, where more is known of it than the annotation says.
-
-    Those that a schedule can drive say so by `Callable[[], float]`; others are left in doubt.
-    """
-    if not parameter.full_name.startswith("alf."):
-        return None
-    if _is_huge(value) and _only(annotation, int):
-        return "int of at most 64 bits"
-    if _is_huge(value) and _only(annotation, float) and abs(cast(int, value)) > _MOST:
-        return "float of at most 1e308"
-    kinds = get_args(annotation)
-    if (
-        get_origin(annotation) is tuple
-        and Ellipsis not in kinds
-        and isinstance(value, list | tuple)
-    ):
-        given = cast("list[object] | tuple[object, ...]", value)
-        return None if len(given) == len(kinds) else str(annotation)
-    is_code = isinstance(value, _CODE) and _only(annotation, bool, int, float)
-    return "a number" if is_code else None
-
-
-def mismatch(parameter: Parameter, value: object) -> str | None:
-    """The expected type in words, if `value` is plainly of another one; else `None`."""
-    annotation = evaluated(parameter)
-    if annotation is MISSING:
-        return None
-    unfit = _unfit(parameter, annotation, value)
-    if unfit is not None or accepts(annotation, value):
-        return unfit
-    default = parameter.default
-    if value is None and default is None:
-        return None  # `x: int = None`: sloppy, yet clear
-    return annotation.__name__ if type(annotation) is type else str(annotation)

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from alf._config import annotations, lessons
+from alf._config import fitting, lessons
 from alf._config.origin import Origin
 from alf._config.parameters import Definition, Parameter
 from alf._config.settled import Settled
@@ -45,9 +45,12 @@ def _require_type(parameter: Parameter, value: object, origin: Origin) -> None:
             refusal = parameter.annotation.refusal(value)
             raise ConfigError(lessons.refused(parameter.full_name, origin, refusal))
         return
-    expected = annotations.mismatch(parameter, value)
+    expected = fitting.mismatch(parameter, value)
     if expected is not None:
         raise ConfigError(lessons.wrong_type(parameter.full_name, value, expected, origin))
+    text = fitting.unwritable(parameter, value)
+    if text is not None:
+        raise ConfigError(lessons.unwritable(parameter.full_name, text, origin))
 
 
 def parts(value: object, depth: int = _DEPTH) -> Iterator[object]:
@@ -65,11 +68,24 @@ def parts(value: object, depth: int = _DEPTH) -> Iterator[object]:
         yield from parts(one, depth - 1)
 
 
+def passes(value: object, definition: Definition, name: str) -> bool:
+    """Whether a value is a partial of a configurable that passes this argument itself."""
+    if not isinstance(value, functools.partial):
+        return False
+    found = cast("functools.partial[Any]", value)
+    by_position = definition.positional[definition.is_class :][: len(found.args)]
+    is_of_it = _identity(found.func) == definition.identity
+    return is_of_it and (name in found.keywords or name in by_position)
+
+
+def _identity(function: object) -> tuple[str | None, str | None]:
+    return getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+
+
 def _require_arguments(
     partial: "functools.partial[Any]", origin: Origin, definitions: Iterable[Definition]
 ) -> None:
-    function: Any = partial.func
-    identity = (getattr(function, "__module__", None), getattr(function, "__qualname__", None))
+    identity = _identity(partial.func)
     definition = next((one for one in definitions if one.identity == identity), None)
     if definition is None:
         return

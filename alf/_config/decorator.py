@@ -148,7 +148,8 @@ def _wrap(function: Callable[..., Any], definition: Definition) -> Callable[...,
         except KeyError:
             added = store.plan(definition, shape, caller)
         if definition.constructors:
-            return function(*args, **handed(definition, {**kwargs, **added}))
+            args, kwargs = handed(definition, args, {**kwargs, **added})
+            return function(*args, **kwargs)
         if added:
             return function(*args, **kwargs, **added)
         return function(*args, **kwargs)

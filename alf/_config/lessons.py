@@ -145,6 +145,15 @@ def wrong_type(full_name: str, value: object, expected: str, origin: Origin | No
     return text
 
 
+def unwritable(full_name: str, text: str, origin: Origin) -> str:
+    """Text has a character that nothing can be named by."""
+    what = "a NUL character" if "\0" in text else "half of a surrogate pair"
+    return (
+        f"{origin}: '{full_name}' was given {cut(ascii(text), 80)}, which has {what}: no file and "
+        "no name can hold it. Take it out."
+    )
+
+
 def _at(origin: Origin | None) -> str:
     return "" if origin is None else f"{origin}: "
 
@@ -174,6 +183,31 @@ def does_not_take(
         f"{_at(origin)}'{full_name}' is {cut(given, 200)}. It is called with "
         f"({', '.join(arguments)}), but takes {cut(taken, 300)}: {reason}. {advice}"
     )
+
+
+def fails(
+    full_name: str, given: str, arguments: Sequence[str], error: Exception, origin: Origin | None
+) -> str:
+    """A function of a library, or written in C, raised something when it was called.
+
+    Args:
+        full_name: the parameter that it was given for.
+        given: the function, in one line.
+        arguments: what it was called with.
+        error: what it raised.
+        origin: who set it; `None` where code passed it.
+    """
+    reason = cut(" ".join(f"{type(error).__name__}: {error}".split()), 300)
+    return (
+        f"{_at(origin)}'{full_name}' is {cut(given, 200)}. It was called with "
+        f"({', '.join(arguments)}), and failed: {reason}. Give a function that takes these."
+    )
+
+
+def passed(value: object) -> str:
+    """An argument of a call: of an array or tensor its shape, else the value."""
+    shape = getattr(value, "shape", None) if hasattr(type(value), "shape") else None
+    return shown(value) if shape is None else f"{type(value).__name__} {list(shape)}"
 
 
 def makes_another(

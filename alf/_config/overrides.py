@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import CodeType
+from types import CodeType, EllipsisType
 from typing import Any, cast
 
 from alf._config import allowed, lessons
@@ -200,10 +200,13 @@ def _refuse_dangerous(name: str, text: str, tree: ast.Expression) -> None:
     unknown = list(dict.fromkeys(n for n in used if n not in bound and n not in KNOWN_NAMES))
     if unknown:
         words = " and ".join(map(lessons.quoted, unknown[:4]))
+        advice = _advice(name, text)
+        if any(isinstance(node, ast.Call) for node in nodes):
+            advice = f"What needs more belongs into the conf: alf.config1('{name}', ...). {advice}"
         raise ConfigError(
             f"--conf_param '{name}': in {lessons.shown(text)}, {words} "
             f"{'is no name' if len(unknown) == 1 else 'are no names'} that an override knows "
-            f"({', '.join([*MODULES, 'partial'])}). {_advice(name, text)}"
+            f"({', '.join([*MODULES, 'partial'])}). {advice}"
         )
 
 
@@ -273,7 +276,7 @@ def _source(value: Any) -> str:
         raise ConfigError(
             f"{lessons.shown(value)} of type {type(value).__name__} cannot be written into a conf "
             "so that it reads back equal. Use numbers, text, tuples, lists and dicts, or an "
-            "expression."
+            "expression; what is none, such as an open file, is made by the conf."
         )
     return writer(value)
 
@@ -313,6 +316,7 @@ _WRITERS: dict[type, Callable[[Any], str]] = {
     str: repr,
     bytes: repr,
     type(None): repr,
+    EllipsisType: lambda value: "...",
     float: _float_source,
     complex: _complex_source,
     list: _list_source,

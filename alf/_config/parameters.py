@@ -65,7 +65,7 @@ class Definition:
         defined_by: the module whose import made this definition; `None` for one made later.
         is_class: whether calling it makes an object.
         takes_any: whether it takes keyword arguments of any name.
-        constructors: names of parameters that take a constructor, where it is a part of `alf`.
+        constructors: names of parameters that take what is called later, such as a constructor.
     """
 
     full_name: str
@@ -146,16 +146,13 @@ def describe(
         defined_by,
         isinstance(owner, type),
         any(spec.kind is spec.VAR_KEYWORD for spec in signature.parameters.values()),
-        _constructors(owner, parameters),
+        _constructors(parameters),
     )
 
 
-def _constructors(owner: Callable[..., Any], parameters: Mapping[str, Parameter]) -> frozenset[str]:
-    """The parameters that are annotated `Callable[..., Made]`; in text, as it may be postponed."""
-    if not owner.__module__.startswith("alf."):
-        return frozenset()  # what somebody else does with a value is theirs to say
-    found = (name for name, one in parameters.items() if "Callable[...," in str(one.annotation))
-    return frozenset(found)
+def _constructors(parameters: Mapping[str, Parameter]) -> frozenset[str]:
+    """The parameters that are annotated `Callable[...]`; in text, as it may be postponed."""
+    return frozenset(name for name, one in parameters.items() if "Callable[" in str(one.annotation))
 
 
 def _refusal(name: str, whitelist: Collection[str], blacklist: Collection[str]) -> str | None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from alf._config import annotations, builtins, checks, conf_modules, lessons, whereabouts
+from alf._config import builtins, checks, conf_modules, fitting, lessons, whereabouts
 from alf._config.conf_modules import LoadedConf
 from alf._config.origin import COMMAND_LINE, Origin
 from alf._config.parameters import MISSING, Definition, Parameter
@@ -138,7 +138,7 @@ class ConfigStore:
     ) -> None:
         """Set a value on behalf of a conf. What an override set stays as it is."""
         self._check(full, value, origin)
-        value = annotations.meant(self.parameters[full], value)
+        value = fitting.meant(self.parameters[full], value)
         old = self.settings.get(full)
         if old is not None and old.override is not None:
             old.instead_of = Setting(value, origin, mutable)
@@ -177,7 +177,7 @@ class ConfigStore:
             used_at = self.first_use[full]
             raise ConfigError(lessons.set_after_use(full, pre.value, pre.origin, used_at))
         pre.bound = full
-        value = annotations.meant(self.parameters[full], pre.value)
+        value = fitting.meant(self.parameters[full], pre.value)
         self.settings[full] = Setting(
             value, pre.origin, mutable=False, override=pre, instead_of=old
         )
@@ -257,7 +257,18 @@ class ConfigStore:
         for name, parameter in definition.parameters.items():
             full = parameter.full_name
             if name not in missing and full in self.settings and full not in self.passed:
-                self.passed[full] = origin()
+                self.passed[full] = self._who_passes(definition, name) or origin()
+
+    def _who_passes(self, definition: Definition, name: str) -> Origin | None:
+        """Who set a partial that passes this argument; `None` if none does.
+
+        The call of a partial stands in code that knows nothing of what it passes.
+        """
+        for setting in self.settings.values():
+            for part in checks.parts(setting.value):
+                if checks.passes(part, definition, name):
+                    return setting.origin
+        return None
 
     def value_of(self, full: str, origin: Origin) -> Any:
         """The value that `full` has now, which counts as a use.

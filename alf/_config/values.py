@@ -4,6 +4,7 @@ Values of two jobs were made by two runs of two confs. They are the same objects
 says nothing of functions, partials, classes of confs and most objects.
 """
 
+import dataclasses
 import functools
 import inspect
 import types
@@ -34,8 +35,9 @@ def alike(first: Any, second: Any) -> bool:
 
 def taken_by(given: Callable[..., Any]) -> str:
     """The parameters of a callable in one line, those with a default in brackets."""
+    own = getattr(given, "forward", given)  # a module of torch takes what this takes
     try:
-        signature = inspect.signature(given)
+        signature = inspect.signature(own)
     except (ValueError, TypeError):  # it is written in C, and does not say
         return "other arguments"
     return f"({', '.join(map(_written, signature.parameters.values()))})"
@@ -76,10 +78,9 @@ def _written(spec: inspect.Parameter) -> str:
 
 
 def _name(value: Any, depth: int) -> str:
-    name = str(getattr(value, "__qualname__", None) or _described(value, depth))
-    if isinstance(value, types.BuiltinFunctionType) and name.startswith("_"):
-        return value.__name__  # torch.relu_ is a method of a class that nobody names
-    return name
+    if isinstance(value, types.BuiltinFunctionType) and value.__qualname__.startswith("_"):
+        return value.__name__  # torch.relu is a method of an object that nobody knows
+    return str(getattr(value, "__qualname__", None) or _described(value, depth))
 
 
 def _mapping(value: Any, depth: int) -> str:
@@ -130,11 +131,6 @@ def _alike(first: Any, second: Any, seen: _Seen) -> bool:
     return _same_data(first, second, seen)
 
 
-def _same_partial(first: Any, second: Any, seen: _Seen) -> bool:
-    parts = ("func", "args", "keywords")
-    return all(_alike(getattr(first, part), getattr(second, part), seen) for part in parts)
-
-
 def _same_class(first: Any, second: Any, seen: _Seen) -> bool:
     if first is second:
         return True
@@ -150,9 +146,32 @@ def _members(kind: type) -> dict[str, Any]:
     return {name: x for name, x in vars(kind).items() if name not in _NOT_OF_A_CLASS}
 
 
+def _same_attributes(*names: str) -> "Callable[[Any, Any, _Seen], bool]":
+    """Compares what objects hold by these names."""
+
+    def compare(first: Any, second: Any, seen: _Seen) -> bool:
+        return all(_alike(getattr(first, it), getattr(second, it), seen) for it in names)
+
+    return compare
+
+
+def _same_module(first: Any, second: Any, seen: _Seen) -> bool:
+    files = [getattr(module, "__file__", module.__name__) for module in (first, second)]
+    return _alike(files[0], files[1], seen)
+
+
+def _same_set(first: Any, second: Any, seen: _Seen) -> bool:
+    """Each item has its like in the other."""
+    rest = list(second)
+    for item in first:
+        like = next((i for i, other in enumerate(rest) if _alike(item, other, seen.copy())), None)
+        if like is None:
+            return False
+        del rest[like]
+    return not rest
+
+
 def _same_function(first: Any, second: Any, seen: _Seen) -> bool:
-    if not isinstance(first, types.FunctionType):  # bound, or written in C
-        return bool(first == second)
     cells = [[cell.cell_contents for cell in f.__closure__ or ()] for f in (first, second)]
     return (
         first.__qualname__ == second.__qualname__
@@ -178,12 +197,18 @@ def _same_row(first: Any, second: Any, seen: _Seen) -> bool:
 
 
 _COMPARERS: tuple[tuple[Any, Callable[[Any, Any, _Seen], bool]], ...] = (
-    (functools.partial, _same_partial),
+    (functools.partial, _same_attributes("func", "args", "keywords")),
     (type, _same_class),
-    (_FUNCTIONS, _same_function),
+    (types.FunctionType, _same_function),
+    (types.MethodType, _same_attributes("__func__", "__self__")),
+    (types.BuiltinFunctionType, _same_attributes("__name__", "__self__")),
+    (types.ModuleType, _same_module),
+    ((classmethod, staticmethod), _same_attributes("__func__")),
+    (property, _same_attributes("fget", "fset", "fdel")),
     (types.CodeType, _same_code),
     (Mapping, _same_mapping),
     ((list, tuple), _same_row),
+    ((set, frozenset), _same_set),
 )
 
 
@@ -193,7 +218,8 @@ def _same_data(first: Any, second: Any, seen: _Seen) -> bool:
     if hasattr(first, "tobytes") and hasattr(first, "dtype"):  # numpy, likewise
         form = [(x.dtype, x.shape, x.tobytes()) for x in (first, second)]
         return form[0] == form[1]
-    if type(first).__eq__ is not object.__eq__:
+    is_record = dataclasses.is_dataclass(first) or type(first) is not type(second)
+    if type(first).__eq__ is not object.__eq__ and not is_record:
         both_nan = first != first and second != second  # noqa: PLR0124
         return bool(first == second) or both_nan
     held = [getattr(x, "__dict__", None) for x in (first, second)]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from alf._config import configurable
+from alf._config import checked, configurable
 from alf._config.settled import settled
 from alf.algorithms.actor_critic_loss import ActorCriticLoss
 from alf.algorithms.algorithm import Algorithm
@@ -27,14 +27,28 @@ from alf.tensor_specs import TensorSpec
 
 
 class ActorCriticState(NamedTuple):
-    """Memory of the two networks, `()` for a network without."""
+    """Memory of the two networks, `()` for a network without.
+
+    Attributes:
+        actor: nest of `[B, ...]`.
+        value: likewise.
+    """
 
     actor: Any = ()
     value: Any = ()
 
 
 class ActorCriticInfo(NamedTuple):
-    """What the loss needs of each step; a field that a step function does not fill is `()`."""
+    """What the loss needs of each step; a field that a step function does not fill is `()`.
+
+    Attributes:
+        step_type: see `TimeStep`, as are `discount` and `reward`; `[T, B]`.
+        discount: 0 where the task itself ended.
+        reward: of the action before.
+        action: nest of what was done, `[T, B, ...]`.
+        action_distribution: nest of distributions that it was drawn from.
+        value: `[T, B]`, with gradient.
+    """
 
     step_type: Any = ()
     discount: Any = ()
@@ -143,7 +157,7 @@ class ActorCriticAlgorithm(Algorithm):
 
     def calc_loss(self, info: ActorCriticInfo) -> LossInfo:
         """See `ActorCriticLoss`."""
-        return self._loss(info)
+        return checked(self._loss, "ActorCriticAlgorithm.loss", LossInfo)(info)
 
 
 def _full_info(inputs: TimeStep, action: Any, distribution: Any, value: Any) -> ActorCriticInfo:

@@ -5,13 +5,13 @@
   https://arxiv.org/abs/1506.02438
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 
 from alf import summary
 from alf._config import configurable
+from alf.algorithms.td_error import TDErrorLoss, element_wise
 from alf.data_structures import LossInfo, StepType
 from alf.distributions import compute_entropy, compute_log_probability
 from alf.ops.normalization import normalize_advantages as normalize
@@ -21,7 +21,13 @@ from alf.ops.value_losses import element_wise_squared_loss, explained_variance
 
 
 class ActorCriticLossInfo(NamedTuple):
-    """The terms of the loss, each `[T, B]`."""
+    """The terms of the loss, each `[T, B]`.
+
+    Attributes:
+        td_loss: of the values against their targets.
+        pg_loss: of the policy gradient.
+        neg_entropy: the entropy with a minus, `()` where it has no weight.
+    """
 
     td_loss: Any = ()
     pg_loss: Any = ()
@@ -50,9 +56,7 @@ class ActorCriticLoss:
     def __init__(
         self,
         gamma: float = 0.99,
-        td_error_loss_fn: Callable[
-            [torch.Tensor, torch.Tensor], torch.Tensor
-        ] = element_wise_squared_loss,
+        td_error_loss_fn: TDErrorLoss = element_wise_squared_loss,
         use_gae: bool = False,
         td_lambda: float = 0.95,
         use_td_lambda_return: bool = True,
@@ -100,7 +104,7 @@ class ActorCriticLoss:
 
         log_prob = compute_log_probability(info.action_distribution, info.action)
         pg_loss = policy_gradient_loss(log_prob[:-1], advantages)
-        td_loss = self._td_error_loss_fn(returns, info.value[:-1])
+        td_loss = element_wise(self._td_error_loss_fn, returns, info.value[:-1])
         pg_loss, td_loss = (_append_zeros(loss * valid) for loss in (pg_loss, td_loss))
         loss = pg_loss + self._td_loss_weight * td_loss
 

@@ -65,7 +65,13 @@ class DdpgInfo(NamedTuple):
 
 
 class DdpgLossInfo(NamedTuple):
-    """The terms of the loss, `[T, B]`, and where a summary is due what tells how it goes."""
+    """The terms of the loss, `[T, B]`, and where a summary is due what tells how it goes.
+
+    Attributes:
+        critic: of the values, the sum over replicas.
+        actor: minus the value of what the policy would do.
+        td: see `TDLossInfo`; `()` where no summary is due.
+    """
 
     critic: Any = ()
     actor: Any = ()

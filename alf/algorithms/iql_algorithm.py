@@ -79,7 +79,16 @@ class IqlInfo(NamedTuple):
 
 
 class IqlLossInfo(NamedTuple):
-    """The terms of the loss, `[T, B]`, and where a summary is due what tells how it goes."""
+    """The terms of the loss, `[T, B]`, and where a summary is due what tells how it goes.
+
+    Attributes:
+        actor: of the actions that were recorded, by their weight.
+        critic: of the values of actions.
+        value: of the expectile.
+        td: see `TDLossInfo`; `()` where no summary is due, as are those below.
+        advantage: of the actions that were recorded.
+        weight: what it makes of them, `exp` of it, bounded.
+    """
 
     actor: Any = ()
     critic: Any = ()

@@ -1,10 +1,7 @@
 """The loss of a value of actions against the value one step later."""
 
-from collections.abc import Callable
-
-import torch
-
 from alf._config import configurable
+from alf.algorithms.td_error import TDErrorLoss
 from alf.algorithms.td_loss import TDLoss
 from alf.ops.value_losses import element_wise_squared_loss
 
@@ -23,9 +20,7 @@ class OneStepTDLoss(TDLoss):
     def __init__(
         self,
         gamma: float = 0.99,
-        td_error_loss_fn: Callable[
-            [torch.Tensor, torch.Tensor], torch.Tensor
-        ] = element_wise_squared_loss,
+        td_error_loss_fn: TDErrorLoss = element_wise_squared_loss,
         debug_summaries: bool = False,
         name: str = "OneStepTDLoss",
     ):

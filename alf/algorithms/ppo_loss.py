@@ -5,7 +5,6 @@
   Study", https://arxiv.org/abs/2006.05990, on the choices that the paper leaves open
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from alf import summary
 from alf._config import configurable
 from alf._config.settled import Settled, no_matter, settled
 from alf.algorithms.actor_critic_loss import ActorCriticLossInfo
+from alf.algorithms.td_error import TDErrorLoss, element_wise
 from alf.data_structures import LossInfo
 from alf.distributions import compute_entropy, compute_log_probability
 from alf.errors import ConfigError
@@ -65,9 +65,7 @@ class PPOLoss:
     def __init__(
         self,
         gamma: float = 0.99,
-        td_error_loss_fn: Callable[
-            [torch.Tensor, torch.Tensor], torch.Tensor
-        ] = element_wise_squared_loss,
+        td_error_loss_fn: TDErrorLoss = element_wise_squared_loss,
         td_lambda: float = 0.95,
         normalize_advantages: bool = True,
         advantage_clip: float | None = None,
@@ -158,11 +156,11 @@ class PPOLoss:
         return bool(approximate_kl(log_prob, info.rollout_log_prob).mean() > self._max_kl)
 
     def _td_loss(self, info: Any) -> torch.Tensor:
-        loss = self._td_error_loss_fn(info.returns, info.value)
+        loss = element_wise(self._td_error_loss_fn, info.returns, info.value)
         if self._value_clipping is None:
             return loss
         move = (info.value - info.rollout_value).clamp(-self._value_clipping, self._value_clipping)
-        clipped = self._td_error_loss_fn(info.returns, info.rollout_value + move)
+        clipped = element_wise(self._td_error_loss_fn, info.returns, info.rollout_value + move)
         return torch.maximum(loss, clipped)
 
     def _summarize(

@@ -3,7 +3,6 @@
 Sutton and Barto, chapters 6 and 12, http://incompleteideas.net/book/the-book-2nd.html
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +10,7 @@ import torch
 from alf import summary
 from alf._config import configurable
 from alf._config.settled import Settled, settled
+from alf.algorithms.td_error import TDErrorLoss, element_wise
 from alf.data_structures import LossInfo, StepType
 from alf.ops.returns import td_lambda_return
 from alf.ops.value_losses import element_wise_squared_loss, explained_variance
@@ -52,9 +52,7 @@ class TDLoss:
     def __init__(
         self,
         gamma: float = 0.99,
-        td_error_loss_fn: Callable[
-            [torch.Tensor, torch.Tensor], torch.Tensor
-        ] = element_wise_squared_loss,
+        td_error_loss_fn: TDErrorLoss = element_wise_squared_loss,
         td_lambda: float = 0.95,
         debug_summaries: bool = False,
         name: str = "TDLoss",
@@ -104,7 +102,7 @@ class TDLoss:
         """
         target = self.compute_td_target(info, next_value)
         replicated = target.unsqueeze(-1).expand_as(value) if value.dim() == 3 else target
-        loss = self._td_error_loss_fn(replicated, value)
+        loss = element_wise(self._td_error_loss_fn, replicated, value)
         if value.dim() == 3:
             loss = loss.sum(-1)
         extra: Any = ()

@@ -92,14 +92,26 @@ def _targets(target_entropy: TargetEntropy, specs: dict[str, Any]) -> list[float
     if target_entropy is None:
         return [_default_target(name, spec) for name, spec in specs.items()]
     if callable(target_entropy):
-        return [float(target_entropy(spec)) for spec in specs.values()]
+        given = [target_entropy(spec) for spec in specs.values()]
+        return _numbers(given, target_entropy)
     given = list(target_entropy) if isinstance(target_entropy, Sequence) else [target_entropy]
     if len(given) != len(specs):
         raise ConfigError(
             f"target_entropy is {target_entropy!r}, and the action has {' and '.join(specs)} "
             f"parts: give {len(specs)} number(s), or None for the default"
         )
-    return [float(target) for target in given]
+    return _numbers(given, target_entropy)
+
+
+def _numbers(targets: list[Any], given: object) -> list[float]:
+    try:
+        return [float(target) for target in targets]
+    except (TypeError, ValueError):
+        kinds = " and ".join(type(target).__name__ for target in targets)
+        raise ConfigError(
+            f"target_entropy is {given!r}, which gives {kinds}: give a number, or a function of a "
+            f"spec that gives one"
+        ) from None
 
 
 def _default_target(name: str, spec: Any) -> float:

@@ -30,8 +30,8 @@ from types import FrameType
 
 from absl import flags, logging
 
-from alf.errors import AlfError, UsageError
-from alf.failures import users_part
+from alf.errors import AlfError, TrainingError, UsageError
+from alf.failures import out_of_memory, users_part
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -78,11 +78,24 @@ def main(
     except BrokenPipeError:
         return _reader_gone()
     except Exception as error:
-        told = None if _debug(flag_values) else users_part(error)
-        if told is None:
+        code = _told(error, _debug(flag_values))
+        if code is None:
             raise
+        return code
+
+
+def _told(error: Exception, debug: bool) -> int | None:
+    """Tell of an error that nobody raised on purpose; `None` for what may be a defect of ours."""
+    lesson = out_of_memory(error)
+    if lesson is not None:
+        if debug:
+            traceback.print_exception(error)
+        print(f"TrainingError: {lesson}", file=sys.stderr)
+        return TrainingError.exit_code
+    told = None if debug else users_part(error)
+    if told is not None:
         print(told, end="", file=sys.stderr)
-        return 1
+    return None if told is None else 1
 
 
 def _run(

@@ -15,9 +15,11 @@ from alf.nest import flatten, map_structure, pack_sequence_as
 from alf.tensor_specs import TensorSpec, numpy_dtype
 
 Array = npt.NDArray[Any]
+"""An array of any dtype."""
 
 
 DEFAULT_RENDER_FPS = 30.0
+"""Frames a second where an environment does not say."""
 
 
 class AlfEnvironment(abc.ABC):

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import torch
 from gymnasium import spaces
 
-Observation = dict[str, Any]  # of arrays, float32 `[bits]`
+Observation = dict[str, Any]
+"""`observation`, `achieved_goal` and `desired_goal`: arrays of 0 and 1, float32 `[bits]`."""
 
 _SET = (46, 116, 174)
 _UNSET = (226, 228, 233)

@@ -23,7 +23,9 @@ from alf.errors import AlfError, ConfigError, EnvError
 from alf.failures import last_places
 
 GymWrapper = Callable[[Any], Any]
+"""Takes a `gymnasium.Env` and returns one, as the classes of `gymnasium.wrappers` do."""
 AlfWrapper = Callable[[AlfEnvironment], AlfEnvironment]
+"""Takes an environment and returns one; see `alf.environments.wrappers`."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from alf._config import configurable, moved
+from alf._config import checked, configurable, moved
 from alf._config.settled import no_matter, settled
 from alf.device import get_default_device
 from alf.networks.encoding_networks import EncodingNetwork
@@ -132,7 +132,8 @@ class CriticNetwork(ReplicableNetwork):
     def _joint_spec(self) -> TensorSpec:
         encodings = (self._observation_encoding, self._action_encoding)
         parts = [encoding.output_spec.zeros((1,)) for encoding in encodings]
-        return TensorSpec.from_tensor(self._combine(parts), from_dim=1)
+        combine = checked(self._combine, "CriticNetwork.observation_action_combiner", torch.Tensor)
+        return TensorSpec.from_tensor(combine(parts), from_dim=1)
 
 
 class _ParallelCriticNetwork(Network):

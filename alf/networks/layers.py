@@ -1,7 +1,9 @@
 """Fully connected blocks, activations and how weights start."""
 
+import copy
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from alf import ops
+from alf._config import checked, lessons
 from alf.errors import ConfigError
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
@@ -22,9 +25,9 @@ def identity(x: torch.Tensor) -> torch.Tensor:
 
 # Functions that have a module of their own: nn.Sequential then runs no Python of ours, and a
 # printed network is readable.
-_MODULES: dict[Any, Callable[[], nn.Module]] = {
-    torch.relu_: lambda: nn.ReLU(inplace=True),
-    F.relu_: lambda: nn.ReLU(inplace=True),
+_MODULES: dict[Any, type[nn.Module] | partial[nn.Module]] = {
+    torch.relu_: partial(nn.ReLU, inplace=True),
+    F.relu_: partial(nn.ReLU, inplace=True),
     torch.relu: nn.ReLU,
     F.relu: nn.ReLU,
     torch.tanh: nn.Tanh,
@@ -41,18 +44,11 @@ _MODULES: dict[Any, Callable[[], nn.Module]] = {
 }
 
 
-ACTIVATIONS = (
-    nn.ReLU,
-    nn.Tanh,
-    nn.Sigmoid,
-    nn.ELU,
-    nn.GELU,
-    nn.SiLU,
-    nn.Mish,
-    nn.SELU,
-    nn.LeakyReLU,
-    nn.Softplus,
-)
+def _kind(maker: Any) -> type[nn.Module]:
+    return getattr(maker, "func", maker)
+
+
+ACTIVATIONS = tuple(dict.fromkeys(map(_kind, _MODULES.values())))
 """Modules that work element by element, on tensors of any shape."""
 
 
@@ -70,6 +66,23 @@ class _FunctionModule(nn.Module):
         return getattr(self._func, "__name__", repr(self._func))
 
 
+class BatchNorm1d(nn.BatchNorm1d):
+    """Normalization over a batch, which one row is not."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """`[B, features]`.
+
+        Raises:
+            ConfigError: while training, of a single row.
+        """
+        if self.training and input.shape[0] == 1:
+            raise ConfigError(
+                "batch normalization (use_fc_bn) needs more than one row, but a batch of 1 came: "
+                "raise create_environment.num_parallel_environments, or use_fc_ln=True instead"
+            )
+        return super().forward(input)
+
+
 class Linear(nn.Linear):
     """A linear layer that is computed as `alf.ops.linear` does."""
 
@@ -85,18 +98,55 @@ def activation_module(activation: Any) -> nn.Module | None:
         activation: a function, a module, a module class, or `None` for the identity.
 
     Raises:
-        ConfigError: if it is none of these.
+        ConfigError: if it is none of these, or does not make a tensor of a tensor.
     """
     if activation is None or activation is identity:
         return None
     if isinstance(activation, nn.Module):
+        _require_same_shape(activation)
         return None if isinstance(activation, nn.Identity) else activation
-    if isinstance(activation, type) and issubclass(activation, nn.Module):
-        return activation()
     if not callable(activation):
-        raise ConfigError(f"activation {activation!r} is not a function: give e.g. torch.relu_")
-    maker = _MODULES.get(activation)
-    return _FunctionModule(activation) if maker is None else maker()
+        raise _no_activation(activation, "it is not a function")
+    if isinstance(activation, type) and issubclass(activation, nn.Module):
+        return _made(activation)
+    known = _MODULES.get(activation)
+    return _probed(activation) if known is None else known()
+
+
+def _made(kind: type[nn.Module]) -> nn.Module:
+    try:
+        return kind()
+    except TypeError as error:
+        raise _no_activation(kind, f"{error}: give one that is made, with what it needs") from error
+
+
+def _probed(function: Callable[..., Any]) -> nn.Module:
+    """A function as a module; called once, as a wrong one would fail in the first forward pass."""
+    made = checked(function, "activation", torch.Tensor)(torch.zeros(2, 4))
+    if made.shape != (2, 4):
+        raise _no_activation(function, f"of [2, 4] it makes {list(made.shape)}")
+    return _FunctionModule(function)
+
+
+def _require_same_shape(module: nn.Module) -> None:
+    """Refuse a module that plainly makes something else; one for other sizes may be right."""
+    if isinstance(module, ACTIVATIONS):
+        return
+    try:
+        with torch.no_grad():
+            made = copy.deepcopy(module).eval()(torch.zeros(2, 4))
+    except Exception:  # noqa: BLE001 - a module of the user's may raise anything
+        return
+    if not isinstance(made, torch.Tensor) or made.shape != (2, 4):
+        raise _no_activation(module, f"of a tensor [2, 4] it makes {lessons.passed(made)}")
+
+
+def _no_activation(given: Any, reason: str) -> ConfigError:
+    shown = getattr(given, "__name__", repr(given))
+    return ConfigError(
+        f"activation {shown} is none: {reason}. Give a function of a tensor, such as torch.relu_, "
+        "or a module, such as torch.nn.ReLU"
+    )
 
 
 def default_initializer(activation: Any) -> Initializer:
@@ -165,7 +215,7 @@ def fc_block(
     bias = None if use_bn else 0.0
     modules: list[nn.Module] = [linear(in_features, out_features, kernel_initializer, bias)]
     if use_bn:
-        modules.append(nn.BatchNorm1d(out_features))
+        modules.append(BatchNorm1d(out_features))
     if use_ln:
         modules.append(nn.LayerNorm(out_features))
     module = activation_module(activation)
@@ -178,9 +228,12 @@ def checked_sizes(name: str, sizes: Sequence[int] | int | None) -> tuple[int, ..
     Raises:
         ConfigError: naming the parameter.
     """
-    sizes = () if sizes is None else (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    try:
+        sizes = () if sizes is None else (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    except TypeError:  # it is neither a number nor several
+        raise ConfigError(f"{name} is {sizes!r}: give a tuple of positive integers") from None
     for size in sizes:
-        if not isinstance(size, int) or size < 1:
+        if not isinstance(size, int) or not 1 <= size < 2**63:
             raise ConfigError(
                 f"{name} is {sizes!r}: give a tuple of positive integers, as (64, 64)"
             )

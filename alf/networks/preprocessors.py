@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from alf._config import configurable
+from alf._config import checked, configurable
 from alf.device import get_default_device
 from alf.errors import ConfigError
 from alf.nest import flatten, flatten_up_to, pack_sequence_as
@@ -15,6 +15,7 @@ from alf.networks.network import Network
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 
 Preprocessor = Callable[[torch.Tensor], Any]
+_ROWS = 2  # of a probe; 1 would hide what does away with the batch
 
 
 def to_float(x: torch.Tensor) -> torch.Tensor:
@@ -149,7 +150,7 @@ class InputPreprocessing(nn.Module):
         specs = flatten(input_tensor_spec)
         given = _spread(input_tensor_spec, input_preprocessors, len(specs))
         steps = [
-            _default(spec) if step is None else _checked(step)
+            _default(spec) if step is None else _usable(step)
             for step, spec in zip(given, specs, strict=True)
         ]
         self._steps: list[Preprocessor | None] = steps
@@ -170,20 +171,37 @@ class InputPreprocessing(nn.Module):
 
     def forward(self, inputs: Any) -> torch.Tensor:
         """One float tensor `[B, ...]` of a nest of `[B, ...]`."""
-        return self._combine(flatten(inputs), flatten(self._spec))
+        return self._combine(flatten(inputs), flatten(self._spec), self._combiner)
 
-    def _combine(self, leaves: list[torch.Tensor], specs: list[TensorSpec]) -> torch.Tensor:
+    def _combine(
+        self,
+        leaves: list[torch.Tensor],
+        specs: list[TensorSpec],
+        combiner: Callable[[Any], torch.Tensor] | None,
+    ) -> torch.Tensor:
         outer = leaves[0].dim() - specs[0].ndim
         done = [_apply(step, leaf) for step, leaf in zip(self._steps, leaves, strict=True)]
-        if self._combiner is not None:
-            return self._combiner(pack_sequence_as(self._spec, done))
+        if combiner is not None:
+            return combiner(pack_sequence_as(self._spec, done))
         if self._single:
             return done[0]
         return torch.cat([_flat(x, outer) for x in done], -1)
 
     def _probe(self, specs: list[TensorSpec]) -> TensorSpec:
+        """Once through all of it, where what does not fit can be told of."""
+        leaves = [_lowest(spec) for spec in specs]
+        combiner = self._combiner
+        if combiner is not None:
+            combiner = checked(combiner, "preprocessing_combiner", torch.Tensor)
         with torch.no_grad():
-            probe = self._combine([_lowest(spec) for spec in specs], specs)
+            for step, leaf in zip(self._steps, leaves, strict=True):
+                _require_tensor(step, leaf)
+            probe = self._combine(leaves, specs, combiner)
+        if probe.shape[:1] != (_ROWS,):
+            raise ConfigError(
+                f"preprocessing_combiner {self._combiner!r} made a tensor {list(probe.shape)} of "
+                f"{_ROWS} rows: let it keep the batch, as in [B, ...]"
+            )
         return TensorSpec.from_tensor(probe, from_dim=1)
 
 
@@ -194,15 +212,30 @@ def _apply(step: Preprocessor | None, x: torch.Tensor) -> torch.Tensor:
     return out[0] if isinstance(step, Network) else out
 
 
+def _require_tensor(step: Preprocessor | None, x: torch.Tensor) -> None:
+    if step is None:
+        return
+    out = checked(step, "input_preprocessors")(x)
+    out = out[0] if isinstance(step, Network) else out
+    if not isinstance(out, torch.Tensor) or out.shape[:1] != x.shape[:1]:
+        is_tensor = isinstance(out, torch.Tensor)
+        made = f"tensor of shape {list(out.shape)}" if is_tensor else type(out).__name__
+        raise ConfigError(
+            f"input preprocessor {step!r} made a {made} of a tensor of shape {list(x.shape)}, and "
+            f"must make a tensor [B, ...]: give a function, a module or a network, not its class"
+        )
+
+
 def _flat(x: torch.Tensor, outer: int) -> torch.Tensor:
     return x.unsqueeze(-1) if x.dim() == outer else x.flatten(outer)
 
 
 def _lowest(spec: TensorSpec) -> torch.Tensor:
-    """One element that lies within the bounds, on the device that networks are built on."""
+    """Rows that lie within the bounds, on the device that networks are built on."""
     if isinstance(spec, BoundedTensorSpec) and spec.is_discrete:
-        return torch.tensor(spec.minimum).unsqueeze(0).to(get_default_device())
-    return spec.zeros((1,)).to(get_default_device())
+        lowest = torch.tensor(spec.minimum).to(get_default_device())
+        return torch.stack([lowest] * _ROWS)
+    return spec.zeros((_ROWS,)).to(get_default_device())
 
 
 def _default(spec: TensorSpec) -> Preprocessor | None:
@@ -213,9 +246,12 @@ def _default(spec: TensorSpec) -> Preprocessor | None:
     return to_float
 
 
-def _checked(step: Any) -> Preprocessor:
+def _usable(step: Any) -> Preprocessor:
     if not callable(step):
-        raise ConfigError(f"input preprocessor {step!r} is not a function, module or network")
+        raise ConfigError(
+            f"input preprocessor {step!r} is a {type(step).__name__}: give a function of a tensor, "
+            f"a module or a network, or None for the default"
+        )
     if isinstance(step, Network) and step.state_spec != ():
         raise ConfigError(f"input preprocessor {step.name} has a state: give one without memory")
     return step
@@ -226,7 +262,8 @@ def _spread(spec: Any, preprocessors: Any, count: int) -> list[Any]:
         return [None] * count
     try:
         return flatten_up_to(spec, preprocessors)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ConfigError(
-            f"input_preprocessors do not have the structure of the input spec: {error}"
+            f"input_preprocessors do not have the structure of the input spec: {error}. Give a "
+            f"preprocessor, or None, for each tensor of {spec}"
         ) from None

@@ -14,7 +14,7 @@ from alf._config.settled import Settled, settled
 from alf.device import get_default_device
 from alf.distributions import Beta, Categorical, DiagNormal, Distribution, Interval, SquashedNormal
 from alf.errors import ConfigError
-from alf.networks.layers import identity, linear, orthogonal
+from alf.networks.layers import activation_module, identity, linear, orthogonal
 from alf.networks.network import Network
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 
@@ -194,7 +194,7 @@ class NormalProjectionNetwork(ProjectionNetwork):
         self._mean_layer = linear(
             input_size, action_spec.numel, orthogonal(projection_output_init_gain)
         )
-        self._activation = activation
+        self._activation = activation_module(activation)
         self._std_transform = std_transform
         self._scale_to = _needed_interval(name, action_spec) if scale_distribution else None
         squashes = squash_mean and not scale_distribution
@@ -216,7 +216,7 @@ class NormalProjectionNetwork(ProjectionNetwork):
     def project(self, inputs: torch.Tensor) -> Distribution:
         """Actions for features `[B, input_size]`."""
         means = self._mean_layer(inputs)
-        if self._activation is not identity:
+        if self._activation is not None:
             means = self._activation(means)
         return self._distribution(means, self._stds(inputs, means))
 

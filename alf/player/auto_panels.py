@@ -41,6 +41,7 @@ _MOST_LEAVES = 6
 _MOST_CURVES = 8
 
 Images = dict[str, Image]
+"""The panels of one moment, by their names."""
 
 
 @configurable

@@ -19,7 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +117,8 @@ def columns_of(episodes: Iterable[Episode], where: str) -> dict[str, NDArray[Any
         UsageError: there is no episode, or they do not fit together.
     """
     parts: list[Columns] = []
+    if not isinstance(cast(object, episodes), Iterable):
+        raise UsageError(f"{where} is a {type(episodes).__name__}: give a list of Episode")
     for number, episode in enumerate(episodes):
         part = _columns_of_one(episode, f"episode {number} of {where}")
         if parts and part.keys() != parts[0].keys():
@@ -183,6 +185,11 @@ def _refuse_objects(path: Path, archive: zipfile.ZipFile, members: Sequence[str]
 
 
 def _columns_of_one(episode: Episode, where: str) -> Columns:
+    if not isinstance(cast(object, episode), Episode):
+        raise UsageError(
+            f"{where} is a {type(episode).__name__}: give an alf.replay.Episode(observation, "
+            f"action, reward, terminated)"
+        )
     reward = np.asarray(episode.reward)
     if reward.ndim != 1 or not len(reward):
         raise UsageError(

@@ -7,6 +7,7 @@ Problems", https://arxiv.org/abs/2005.01643.
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from alf._config import checked
 from alf.errors import UsageError
 from alf.replay.offline_files import Columns, Episode, columns_of, read_columns
 from alf.replay.offline_minari import PREFIX, minari_episodes
@@ -55,7 +56,8 @@ def _columns(source: Source, specs: StepSpecs) -> Iterable[tuple[Columns, str]]:
     """The columns of each part of a source, and what to call it."""
     if not isinstance(source, str):
         where = f"what {getattr(source, '__qualname__', source)}() gives"
-        return [(columns_of(source(), where), where)]
+        make = checked(source, "TrainerConfig.offline_buffer_dir")
+        return [(columns_of(make(), where), where)]
     if source.startswith(PREFIX):
         where = f"'{source}'"
         return [(columns_of(minari_episodes(source.removeprefix(PREFIX)), where), where)]

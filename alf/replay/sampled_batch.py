@@ -17,6 +17,12 @@ Indices = NDArray[np.int64]
 class SampledBatch:
     """Sequences of consecutive time steps from a replay buffer.
 
+    Args:
+        buffer: what they were drawn from.
+        experience: the nest that was added, `[length, batch, ...]`.
+        records: the block of memory that its tensors lie in.
+        target: how the storage is to gather into `records`.
+
     Attributes:
         experience: the nest that was added, `[length, batch, ...]`. Its tensors are strided views
             of one block of memory.

@@ -1,7 +1,7 @@
 """One update: from a loss to moved parameters, with its summaries."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -9,7 +9,7 @@ from alf import summary
 from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import LossInfo, StepType, TimeStep
 from alf.distributions import compute_entropy, to_params
-from alf.errors import ConfigError, TrainingError
+from alf.errors import ConfigError, ContractError, TrainingError
 from alf.nest import map_structure_with_path
 from alf.trainers.compiled import CompiledLoss, Computed, LossOf
 from alf.trainers.distributed.ranks import Ranks
@@ -168,8 +168,19 @@ def total_loss(loss_info: LossInfo, valid: torch.Tensor | None) -> torch.Tensor:
     """The number that is minimised: the mean loss over what is valid, plus the scalar loss.
 
     Raises:
+        ContractError: the algorithm, or a loss of the user's, returned something else.
         TrainingError: the algorithm returned neither.
     """
+    if not isinstance(cast(object, loss_info), LossInfo):
+        raise ContractError(
+            f"calc_loss() returned a {type(loss_info).__name__}, and must return a LossInfo; what "
+            "is configured as a loss must, too: return LossInfo(loss=...), of shape [T, B]"
+        )
+    if not all(isinstance(term, torch.Tensor | tuple) for term in loss_info[:2]):
+        raise ContractError(
+            f"calc_loss() returned a LossInfo whose loss is a {type(loss_info.loss).__name__} and "
+            f"whose scalar_loss is a {type(loss_info.scalar_loss).__name__}: give a tensor, or ()"
+        )
     total = None
     if not isinstance(loss_info.loss, tuple):
         total = mean(loss_info.loss, valid)

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import pickle
 import timeit
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -236,6 +237,47 @@ def test_not_callable_is_refused():
         configurable(3)
     with pytest.raises(ConfigError, match="written in C"):
         configurable(int)
+
+
+def test_functions_are_checked_by_position_and_by_name():
+    """Wherever a call passes a function, and whoever's the configurable is."""
+
+    @configurable("Caller")
+    class Caller:
+        def __init__(self, first: Callable[[int], int], second: Callable[..., str] | None = None):
+            self.first, self.second = first, second
+
+    make: Any = Caller  # the type checker would find what is wrong
+
+    def wrong(x):
+        return "x"
+
+    by_position, by_name = make(wrong, wrong), make(first=max, second=int)
+    assert by_position.second(1) == "x"
+    with pytest.raises(ConfigError, match=r"Caller.first' is .*wrong, which made a str, but must"):
+        by_position.first(1)
+    with pytest.raises(ConfigError, match=r"Caller.first' is max. It is called with \(1\), but"):
+        by_name.first(1)
+    assert by_name.second is int  # classes are compared with `is`, and asked for what they have
+
+
+def test_a_function_fails_in_words_of_its_own():
+    """What code of the user's raises inside of it is not taken for a call that does not fit."""
+
+    @configurable("Calls")
+    def calls(it: Callable[[int], int] = abs):
+        return it(1)
+
+    call: Any = calls
+
+    def broken(x):
+        return [][x]
+
+    with pytest.raises(IndexError):
+        call(broken)
+    with pytest.raises(ConfigError, match=r"Calls.it' is .*<lambda>, which made a list"):
+        call(it=lambda x: [x])
+    assert calls() == 1
 
 
 def test_call_is_cheap():

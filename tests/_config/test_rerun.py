@@ -1,11 +1,13 @@
 """What `alf_config.py` records runs again to the very values that the job had."""
 
 import functools
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from alf._config import (
     configurable,
     isolated,
+    literal,
     load_config,
     parse_overrides,
     pre_config,
@@ -21,6 +24,7 @@ from alf._config import (
 )
 from alf._config.catalogue import Set, operative
 from alf._config.values import alike
+from alf.errors import ConfigError
 
 HEADS = st.sampled_from(
     [
@@ -31,7 +35,12 @@ HEADS = st.sampled_from(
     ]
 )
 CONF = """
+import dataclasses
+import enum
+import math
+from collections import namedtuple
 from functools import partial
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
@@ -50,6 +59,39 @@ class Model:
 
     def __call__(self, x):
         return x * self.width + SCALE
+
+
+    def plus(self, x):
+        return x + self.width
+
+    @classmethod
+    def wide(cls, x):
+        return cls(x)
+
+
+class Kind(enum.Enum):
+    FIRST = 1
+    OTHER = "other"
+
+
+class Flags(enum.IntFlag):
+    LOW = 1
+    HIGH = 2
+
+
+@dataclasses.dataclass
+class Recipe:
+    name: str
+    steps: object = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    by: object = dataclasses.field(default_factory=list)
+
+
+Pair = namedtuple("Pair", ["left", "right"])
+SHARED = [Model(), [1, 2]]
 
 
 def scaled(x, by=1.0):
@@ -87,9 +129,22 @@ ARRAYS = st.one_of(
     filled("np.{}(3)", TYPES),
     filled("torch.tensor([{}, {}]).to(torch.{})", NUMBERS, NUMBERS, TYPES),
     filled("torch.{}", TYPES),
-    st.sampled_from(["torch.nn.ReLU", "torch.relu", "torch.Size([2, 3])"]),
+    st.sampled_from(["torch.nn.ReLU", "torch.relu", "torch.Size([2, 3])", "torch.device('cpu')"]),
 )
-ANYWHERE = DATA | ARRAYS | filled("lambda x, k={}: x * k + {}", NUMBERS, NUMBERS)
+UNEQUAL = st.sampled_from(
+    [
+        *("float('nan')", "-float('inf')", "np.float32('nan')", "torch.tensor([math.nan, -0.0])"),
+        *("-0.0", "complex(0.0, math.nan)", "[float('nan')] * 2", "{float('inf'): float('nan')}"),
+    ]
+)
+DEEP = st.sampled_from(
+    [
+        *("{1, 2, 'x'}", "frozenset([1, (2, 3)])", "set()", "b'\\x00\\xff'", "bytes(3)", "1j"),
+        *("range(1, 9, 2)", "slice(1, None, 2)", "partial(partial(pow, 2), 5)", "...", "10**40"),
+        *("partial(partial(max, key=abs), 3)", "dict(a={'b': {'c': (1, [2, {3}])}})"),
+    ]
+)
+ANYWHERE = DATA | ARRAYS | UNEQUAL | DEEP | filled("lambda x, k={}: x * k + {}", NUMBERS, NUMBERS)
 IN_CONF = st.recursive(
     st.one_of(
         ANYWHERE,
@@ -99,11 +154,24 @@ IN_CONF = st.recursive(
         filled("make({})", NUMBERS),
         filled("Model(width={})", NUMBERS),
         filled("base.Shift({})", NUMBERS),
+        st.sampled_from(
+            [
+                *("Kind.FIRST", "Kind('other')", "Kind", "Flags.LOW | Flags.HIGH", "Path('a/b')"),
+                *("PurePosixPath('/x') / 'y'", "SHARED", "SHARED[0]"),
+                *("SHARED[0].plus", "Model.wide", "SHARED[0].plus.__func__", "Pair", "base"),
+                *("Recipe('a', SHARED)", "Frozen()", "Frozen(by={1: SHARED[1]})", "Recipe"),
+                *("partial(partial(scaled, 3), by=SHARED[0].width)", "'x'.join", "[].append"),
+                *("(lambda f: lambda x: f(x))(scaled)", "Model().plus"),
+            ]
+        ),
     ),
     lambda inner: st.one_of(
         filled("partial(scaled, by={})", inner),
         filled("partial(Model, width=2, inner={})", inner),
         filled("{{'a': {}, 'b': [{}, ({},)]}}", inner, inner, inner),
+        filled("Pair({}, right={})", inner, inner),
+        filled("Recipe(name='r', steps={})", inner),
+        filled("partial(partial(scaled, {}), by={})", inner, inner),
     ),
     max_leaves=4,
 )
@@ -159,6 +227,13 @@ def operative_here() -> list[Set]:
     given_first={"rerun_b": "partial(pow, 2)"},
     given_later={"rerun_b": "{'x': np.arange(3)}"},
 )
+@example(
+    head="",
+    in_conf={"rerun_c": "SHARED[0].plus", "rerun_d": "Recipe('a', {1, 2})"},
+    own="Model.wide",
+    given_first={"rerun_a": "..."},
+    given_later={},
+)
 def test_a_record_runs_to_the_same_values(head, in_conf, own, given_first, given_later):
     """Partials, lambdas, classes, nested dicts, arrays and tensors; also after a resume."""
     source = head + CONF + "".join(f"alf.config1('Rerun.{k}', {v})\n" for k, v in in_conf.items())
@@ -199,6 +274,34 @@ def test_a_record_runs_to_the_same_values(head, in_conf, own, given_first, given
     assert overridden(resumed) == {f"Rerun.{name}" for name in [*given_first, *given_later]}
 
 
+def test_what_two_settings_share_is_shared_again(tmp_path):
+    """The conf runs again, and so makes one object for both; an override is a value of its own."""
+    conf, recorded = tmp_path / "conf.py", tmp_path / "job" / "alf_config.py"
+    sharing = "a = Model()\nalf.config('Rerun', rerun_a=a, rerun_b={'in': [a]}, rerun_c=a.plus)\n"
+    conf.write_text(f"{CONF}{sharing}")
+    (tmp_path / "base_conf.py").write_text(BASE)
+    write_alf_config(recorded, parse_overrides(["Rerun.rerun_d=[3]"]), conf.read_text(), conf)
+
+    for path in (conf, recorded):
+        with isolated():
+            load_config(path)
+            values: Any = rerun()
+            one, other, method, last = values
+            assert other["in"][0] is one
+            assert method.__self__ is one
+            assert (last == [3]) == (path == recorded)
+
+
+def test_a_file_is_opened_by_the_conf_alone():
+    """An override cannot hold what another process has not: the lesson names the setting."""
+    with pytest.raises(
+        ConfigError, match=r"'Rerun.rerun_a': in .*'open' is no name .*into the con"
+    ):
+        parse_overrides(["Rerun.rerun_a=open('/tmp/x')"])
+    with pytest.raises(ConfigError, match="an open file, is made by the conf"):
+        literal(sys.stderr)
+
+
 def overridden(values: dict[str, Set]) -> set[str]:
     return {name for name, one in values.items() if one.is_override}
 
@@ -207,7 +310,7 @@ def assert_same(first: dict[str, Set], second: dict[str, Set]) -> None:
     assert list(first) == list(second)
     for name, one in first.items():
         assert alike(one.value, second[name].value), name
-        assert repr(answers(one.value)) == repr(answers(second[name].value)), name
+        assert alike(answers(one.value), answers(second[name].value)), name
 
 
 def answers(value: Any) -> Any:

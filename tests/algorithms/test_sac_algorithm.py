@@ -327,6 +327,10 @@ def test_target_entropy_as_given():
     assert [0.25, -3.0] == by_spec.targets.tolist()
     with pytest.raises(ConfigError, match="give 2 number"):
         Temperature(CHOICE, BOX, 0.5)
+    wrong: list[Any] = [lambda spec: spec, ["x"], [torch.ones(3)]]
+    for given in wrong:
+        with pytest.raises(ConfigError, match="give a number, or a function of a spec that gives"):
+            Temperature(None, BOX, given)
 
 
 def test_temperature_has_an_upper_bound():

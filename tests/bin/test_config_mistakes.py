@@ -383,6 +383,7 @@ def test_set_and_never_used(tmp_path):
     assert last_start < warned[0] <= warned[-1] < first_save
     assert told[0][0].startswith(f"{conf}:{LINE}: 'alf.algorithms.ppo_loss.PPOLoss.gamma' is set")
     assert next(iter(reasons.values())) == ": no PPOLoss was made. Is another class in its place?"
-    assert "call passes optimizer itself, at " in str(reasons)
+    partial_line = CONF[: CONF.index('alf.config(\n    "TrainerConfig"')].count("\n") + 1
+    assert f"call passes optimizer itself, at {conf}:{partial_line}, and" in str(reasons)
     assert "no alf.get_config_value('leaves') was executed" in str(reasons)
     assert "reward was not called so far" in str(reasons)

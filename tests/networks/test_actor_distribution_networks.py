@@ -25,6 +25,7 @@ from alf.networks import (
     NormalProjectionNetwork,
     StableNormalProjectionNetwork,
 )
+from alf.networks.layers import checked_sizes
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 
 VECTOR = TensorSpec((4,))
@@ -256,3 +257,17 @@ def test_learns_to_choose():
         optimizer.step()
 
     assert (net(x)[0].mode == right).float().mean() > 0.95
+
+
+@pytest.mark.parametrize("activation", [3, max, len, torch.nn.Threshold])
+def test_an_activation_that_is_none_is_refused(activation):
+    """Where the network is built, not in its first forward pass."""
+    with pytest.raises(ConfigError, match="activation"):
+        NormalProjectionNetwork(3, BoundedTensorSpec((2,)), activation=activation)
+
+
+@pytest.mark.parametrize("sizes", [0.5, torch.ones(()), (10**30,), (0,)])
+def test_a_size_that_is_none_is_refused(sizes):
+    """Neither a number nor several, or too large for any tensor."""
+    with pytest.raises(ConfigError, match="give a tuple of positive integers"):
+        checked_sizes("fc_layer_params", sizes)
