@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from alf._config import isolated
@@ -155,7 +156,7 @@ class TestPlay:
         assert told["mean_return"] == sum(lengths) / 2
         said = lines_of(done.stdout)
         assert said["model"].startswith("ckpt-2 of")
-        assert told["snapshot"] in said["model"]
+        assert told["snapshot"] in said["trained"]
         assert str(CHECKOUT / "alf") in said["code"]
         assert f"average return {told['mean_return']:.2f}" in said["done"]
         assert f"{len(frames)} frames" in said["recorded"]
@@ -190,6 +191,23 @@ class TestPlay:
         episodes = [report["episodes"] for report in reports]
         assert episodes[0] == episodes[1] != episodes[2]
         assert ["differs", "differs", "exact"] == [report["fingerprint"] for report in reports]
+
+    def test_numbers_are_recorded_without_a_picture(self, play_here, tmp_path, monkeypatch):
+        """To draw costs more than to play, and a file of numbers has no use for it."""
+
+        def picture(env):
+            raise AssertionError("drawn")
+
+        monkeypatch.setattr("alf.player.episodes.picture", picture)
+        argv = ("--num_episodes", "1", "--record_file")
+        code, _, told = play_here(*argv, str(tmp_path / "x.npz"))
+
+        assert code == 0, told
+        with np.load(tmp_path / "x.npz") as data:
+            assert len(data["reward"]) == len(data["step"]) > 1
+        code, _, told = play_here(*argv, str(tmp_path / "x.gif"))
+        assert code == 1
+        assert "drawn" in told
 
     def test_a_batch_is_counted(self, play_here):
         """--parallel_play counts as many episodes as were asked for."""

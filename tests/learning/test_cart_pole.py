@@ -14,11 +14,14 @@ from alf.trainers.trainer_config import TrainerConfig
 EXAMPLES = Path(__file__).resolve().parents[2] / "alf" / "examples"
 
 
-@pytest.mark.parametrize("conf", [
+@pytest.mark.parametrize(
+    "conf",
+    [
         "ac_cart_pole_conf.py",
         "trac_cart_pole_conf.py",
         "tutorial/minimal_example_conf.py",
-    ])
+    ],
+)
 def test_cart_pole_is_solved(conf, tmp_path):
     """The greedy policy of the last iteration averages 195 of 200 or more over 100 episodes."""
     load_config(EXAMPLES / conf)
