@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 
+from alf.__main__ import main as console_main
 from alf._config import isolated
 from alf.bin import play as play_command
 
@@ -373,6 +374,18 @@ def test_help_is_quick_and_loads_no_torch():
     assert "--use_alf_snapshot" in done.stdout
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize(
+    "command", ["", "train", "play", "grid_search", "compare", "config", "snapshot"]
+)
+def test_help_fits_into_the_terminal(command, columns, monkeypatch, capsys):
+    """No line is longer than the terminal is wide."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    assert console_main([*command.split(), "--help"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= columns
+
+
 class TestConsoleScript:
     @pytest.mark.parametrize(
         ("argv", "code", "told"),
@@ -386,8 +399,6 @@ class TestConsoleScript:
     )
     def test_subcommands(self, capsys, argv, code, told):
         """`alf COMMAND` runs the command of that name; a wrong name gets the closest one."""
-        from alf.__main__ import main
-
-        assert main(argv) == code
+        assert console_main(argv) == code
         printed = capsys.readouterr()
         assert told in printed.out + printed.err
