@@ -174,7 +174,8 @@ def _print_snapshot(data: dict[str, Any], left_out: str) -> None:
         f"  holds        {data['files']} files, {(data['bytes'] or 0) / 1e6:.1f} MB",
     ]
     lines += [
-        f"               {p['name']}: {p['files']} files from {p['root']}" for p in data["packages"]
+        f"               {p['name']}: {_count(p['files'], 'file')} from {p['root']}"
+        for p in data["packages"]
     ]
     steps = ", ".join(f"ckpt-{n}" for n in data["checkpoints"])
     lines += [
@@ -202,8 +203,8 @@ def _print_snapshot(data: dict[str, Any], left_out: str) -> None:
 def _git_line(state: dict[str, Any]) -> str:
     if "error" in state:
         return str(state["error"])
-    changed = len(state.get("changed", ()))
-    dirty = f", {changed} files changed" if state.get("dirty") else ", clean"
+    changed = _count(len(state.get("changed", ())), "file")
+    dirty = f", {changed} changed" if state.get("dirty") else ", clean"
     return f"{(state.get('commit') or 'no commit')[:12]} on {state.get('branch')}{dirty}"
 
 
