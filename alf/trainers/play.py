@@ -322,7 +322,7 @@ def _header(root_dir: Path, checkpoint: Checkpoint, verdict: Verdict) -> dict[st
 
 
 def _report_start(report: Report, root_dir: Path, checkpoint: Checkpoint, seed: int) -> None:
-    by = f"by snapshot {checkpoint.snapshot}" if checkpoint.snapshot else "without a snapshot"
+    by = f"by snapshot {checkpoint.snapshot}" if checkpoint.snapshot else "no snapshot"
     package = Path(sys.modules["alf"].__file__ or "alf").parent
     whose = "the snapshot's" if os.environ.get("ALF_SNAPSHOT") else "today's"
     report(f"model     {checkpoint.name} of {root_dir}")
