@@ -57,7 +57,7 @@ SHORT = "--conf_param=TrainerConfig.num_iterations=10"
 NEW_JOB = re.compile(r"(?:alf\.bin\.|\balf )(?:train|grid_search)\b.* --conf \S+")
 ITERATIONS = re.compile(r"(?<=num_iterations=)\d+|(?<=checkpoint_step )\d+|(?<=ckpt-)\d+")
 EPISODES = re.compile(r"(?<=--num_episodes )\d{2,}")
-MOST_LETTERS = 101
+MOST_LETTERS = 100
 LINK = re.compile(r"\]\(([^)#\s]*)#?([^)\s]*)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
