@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from alf import process
 
 COMMANDS = {
-    "train": "Train an agent, or go on training one; stores the code that does it.",
-    "play": "Show and measure a trained agent, with today's code or the code that trained it.",
+    "train": "Train an agent, or go on training one; store its code.",
+    "play": "Show and measure a trained agent, with its own code or today's.",
     "grid_search": "Train with every combination of some parameters.",
-    "compare": "Play two versions of a policy with the same seeds, and say where they part.",
+    "compare": "Play two versions with the same seeds; say where they part.",
     "config": "List what can be configured; show and compare what jobs set.",
     "snapshot": "List, compare, verify, restore and export the code of a job.",
 }

@@ -57,6 +57,7 @@ SHORT = "--conf_param=TrainerConfig.num_iterations=10"
 NEW_JOB = re.compile(r"(?:alf\.bin\.|\balf )(?:train|grid_search)\b.* --conf \S+")
 ITERATIONS = re.compile(r"(?<=num_iterations=)\d+|(?<=checkpoint_step )\d+|(?<=ckpt-)\d+")
 EPISODES = re.compile(r"(?<=--num_episodes )\d{2,}")
+MOST_LETTERS = 100
 LINK = re.compile(r"\]\(([^)#\s]*)#?([^)\s]*)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -224,6 +225,13 @@ def test_python_of_a_page_runs(page: str, folder: Path) -> None:
 def test_every_block_says_what_it_is() -> None:
     """A block has one of four tags, so that none is left out by mistake."""
     assert [str(b) for page in PAGES for b in blocks(page) if b.tag not in TAGS] == []
+
+
+def test_blocks_fit_into_the_page() -> None:
+    """No line is longer than the site shows on a desk without scrolling."""
+    every = [block for page in PAGES for block in blocks(page)]
+
+    assert [str(b) for b in every if max(map(len, b.text.splitlines())) > MOST_LETTERS] == []
 
 
 def test_json_can_be_read() -> None:

@@ -21,6 +21,7 @@ import argparse
 import contextlib
 import difflib
 import os
+import shutil
 import signal
 import sys
 import textwrap
@@ -230,17 +231,31 @@ def required(flag_values: flags.FlagValues, name: str, example: str) -> str:
 
 def help_text(flag_values: flags.FlagValues, doc: str | None, program: str = "") -> str:
     """The help page: what the command does, then each flag with its default."""
-    lines = [textwrap.dedent(doc or "").strip(), "", "Flags:"]
+    width = _width()
+    lines = [fitted(textwrap.dedent(doc or "").strip()), "", "Flags:"]
     for name in flag_values:
         flag = flag_values[name]
         if flag.help is None:
             continue
         lines.append(f"  {_usage(flag)}")
         text = " ".join(flag.help.split()).removesuffix(_MULTI_SUFFIX) + _default(flag)
-        lines += textwrap.wrap(text, width=92, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        lines += textwrap.wrap(text, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
     if program:
         lines = [f"Usage: {program} [flags]", "", *lines]
     return "\n".join(lines)
+
+
+def fitted(text: str) -> str:
+    """A docstring for this terminal: paragraphs are wrapped, what is indented stays as it is."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(
+        part if "\n " in f"\n{part}" else textwrap.fill(part, _width(), break_on_hyphens=False)
+        for part in paragraphs
+    )
+
+
+def _width() -> int:
+    return max(40, min(shutil.get_terminal_size().columns, 100))
 
 
 def _usage(flag: flags.Flag) -> str:

@@ -1,9 +1,10 @@
 """Play two versions of a policy with the same seeds, and say where they part.
 
-    alf compare --root_dir R                            the newest: its own code, and today's
-    alf compare --root_dir R --a ckpt-20 --b ckpt-40    two checkpoints, each with its own code
-    alf compare --root_dir R --a ckpt-20@current --b ckpt-40@current     both with today's code
-    alf compare --root_dir R --b_root_dir R2            the newest checkpoints of two jobs
+    alf compare --root_dir R                          its own code, and today's
+    alf compare --root_dir R --a ckpt-20 --b ckpt-40  each with its own code
+    alf compare --root_dir R --a ckpt-20@current --b ckpt-40@current
+                                                      both with today's code
+    alf compare --root_dir R --b_root_dir R2          the newest of two jobs
 
 A side is CHECKPOINT@CODE: `ckpt-N` or `newest`, `@snapshot` (its own code) or `@current` (today's).
 Each plays in a process of its own. Exit codes: 0 done, 1 a side cannot be played, or with

@@ -1,11 +1,11 @@
 """Looks at what can be configured, and at what jobs were configured to do.
 
-    alf config list [WORD] [--conf C]   every parameter with its default, or those with WORD in them
-    alf config show R                   what a job set, and where; a root dir or a conf
-    alf config show R --used            every value that it used, defaults too
-    alf config diff A B                 what two of them set otherwise
+    alf config list [WORD] [--conf C]  all parameters, or those with WORD
+    alf config show R                  what a job set, and where
+    alf config show R --used           every value that it used, defaults too
+    alf config diff A B                what two of them set otherwise
 
-A and B are root dirs, `alf_config.py` files or confs. Confs are executed, with today's code, as
+R, A and B are root dirs, `alf_config.py` files or confs. Confs are executed, with today's code, as
 training would do; nothing is trained. --used makes the environments and the model, too. Each
 command takes --json. Exit codes: 0 done, 1 `diff` found differences, 2 used wrongly.
 """
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="alf config",
-        description=__doc__,
+        description=command.fitted(__doc__ or ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -1,14 +1,14 @@
 """Train with every combination of some parameters, a few jobs at once.
 
-    alf grid_search --root_dir R --search_config S.json --conf my_conf.py     a new search
-    alf grid_search --root_dir R                                              go on with one
-    alf grid_search --root_dir R --executor ray --ray_address head:6379       on a cluster
+    alf grid_search --root_dir R --search_config S.json --conf C       a new one
+    alf grid_search --root_dir R                                       go on
+    alf grid_search --root_dir R --executor ray --ray_address H:6379   on ray
 
 S.json holds for example:
 
     {"desc": "how far to look ahead, and how much to explore",
      "parameters": {"ActorCriticLoss.gamma": [0.98, 0.99],
-                    "ActorCriticLoss.entropy_regularization": "[10 ** -k for k in (2, 3)]"},
+                    "ActorCriticLoss.td_lambda": "[k / 10 for k in (8, 9)]"},
      "repeats": 3, "max_worker_num": 4, "use_gpu": false, "gpus": []}
 
 A grid trains every combination. With "search": "tpe" (or "random") and "budget": 30, so many

@@ -1,9 +1,9 @@
 """Show and measure a trained agent.
 
-    python -m alf.bin.play --root_dir /tmp/job                           in a window
-    python -m alf.bin.play --root_dir /tmp/job --record_file play.mp4    in a film
-    python -m alf.bin.play --root_dir /tmp/job --record_file play.html   in a page to look into
-    python -m alf.bin.play --root_dir /tmp/job --use_alf_snapshot        with its own code
+    alf play --root_dir /tmp/job                          in a window
+    alf play --root_dir /tmp/job --record_file play.mp4   in a film
+    alf play --root_dir /tmp/job --record_file play.html  in a page to explore
+    alf play --root_dir /tmp/job --use_alf_snapshot       with its own code
 
 It runs today's code unless --use_alf_snapshot is given. The configuration is
 `<root_dir>/alf_config.py`; code of an older snapshot takes its own, unless that file was edited.

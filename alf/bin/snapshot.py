@@ -1,16 +1,17 @@
 """Looks at the snapshots of a job, compares, checks, restores and exports them.
 
     alf snapshot list    --root_dir R              every snapshot, oldest first
-    alf snapshot show    --root_dir R [ID]         what one holds; the newest without an ID
-    alf snapshot diff    --root_dir R [A [B]]      what differs; the newest and `current` without
-    alf snapshot verify  --root_dir R              is everything as it was written?
-    alf snapshot restore --root_dir R ID           put its code back to R/alf and beside it
-    alf snapshot export  --root_dir R ID --to DIR  write it into a folder of your own
-    alf snapshot export  --root_dir R --store      let a run of a search stand alone
+    alf snapshot show    --root_dir R [ID]         what one holds
+    alf snapshot diff    --root_dir R [A [B]]      what differs
+    alf snapshot verify  --root_dir R              is all as it was written?
+    alf snapshot restore --root_dir R ID           put it back to R/alf
+    alf snapshot export  --root_dir R ID --to DIR  write it into a new folder
+    alf snapshot export  --root_dir R --store      let a run stand alone
 
 An ID is a snapshot's id or its first digits, `ckpt-N` for the one that made that checkpoint, or
-`newest`; `diff` also takes `current`, the code that Python would import now. Each command takes
---json. Exit codes: 0 done, 1 something is wrong or cannot be done, 2 used wrongly.
+`newest`, which is meant where it is left out; `diff` also takes `current`, the code that Python
+would import now. `--store` is for runs of a search. Each command takes --json. Exit codes: 0 done,
+1 something is wrong or cannot be done, 2 used wrongly.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="alf snapshot",
-        description=__doc__,
+        description=command.fitted(__doc__ or ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -173,7 +174,8 @@ def _print_snapshot(data: dict[str, Any], left_out: str) -> None:
         f"  holds        {data['files']} files, {(data['bytes'] or 0) / 1e6:.1f} MB",
     ]
     lines += [
-        f"               {p['name']}: {p['files']} files from {p['root']}" for p in data["packages"]
+        f"               {p['name']}: {_count(p['files'], 'file')} from {p['root']}"
+        for p in data["packages"]
     ]
     steps = ", ".join(f"ckpt-{n}" for n in data["checkpoints"])
     lines += [
@@ -201,8 +203,8 @@ def _print_snapshot(data: dict[str, Any], left_out: str) -> None:
 def _git_line(state: dict[str, Any]) -> str:
     if "error" in state:
         return str(state["error"])
-    changed = len(state.get("changed", ()))
-    dirty = f", {changed} files changed" if state.get("dirty") else ", clean"
+    changed = _count(len(state.get("changed", ())), "file")
+    dirty = f", {changed} changed" if state.get("dirty") else ", clean"
     return f"{(state.get('commit') or 'no commit')[:12]} on {state.get('branch')}{dirty}"
 
 

@@ -1,13 +1,13 @@
 """Train an agent, or go on training one.
 
-    python -m alf.bin.train --root_dir /tmp/job --conf my_conf.py     a new job
-    python -m alf.bin.train --root_dir /tmp/job                       go on where it stopped
+    alf train --root_dir /tmp/job --conf my_conf.py     a new job
+    alf train --root_dir /tmp/job                       go on where it stopped
 
 The job's folder gets a snapshot of the code that runs, the conf with its overrides, checkpoints,
 and the training curves. SIGINT and SIGTERM finish the iteration, save, and stop; SIGUSR2 saves and
 goes on.
 
-    python -m alf.bin.train --root_dir /tmp/job --conf my_conf.py --distributed multi-gpu
+    alf train --root_dir /tmp/job --conf my_conf.py --distributed multi-gpu
 
 trains the same in one process a GPU.
 """
@@ -41,7 +41,7 @@ flags.DEFINE_multi_string(
     "conf_param",
     [],
     "A parameter that wins over the conf, as NAME=VALUE with a Python value, for example "
-    "--conf_param=\"create_environment.env_name='CartPole-v1'\" (repeatable).",
+    "--conf_param=\"create_environment.env_name='CartPole-v1'\".",
     flag_values=FLAGS,
 )
 flags.DEFINE_bool(

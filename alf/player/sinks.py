@@ -28,6 +28,7 @@ __all__ = [
     "describe_run",
     "open_sinks",
     "shows_thoughts",
+    "takes_pictures",
 ]
 
 
@@ -95,6 +96,11 @@ def open_sinks(
 def shows_thoughts(record_files: Sequence[str]) -> bool:
     """Whether a recording has places for what the policy thinks, in numbers, at each step."""
     return any(Path(name).suffix.lower() in (".html", ".npz") for name in record_files)
+
+
+def takes_pictures(sinks: Sequence[Sink]) -> bool:
+    """Whether anything wants to see the environment: to draw it costs more than to play it."""
+    return any(not isinstance(sink, NumbersWriter) for sink in sinks)
 
 
 def describe_run(sinks: Sequence[Sink], header: Mapping[str, str]) -> None:

@@ -170,14 +170,15 @@ class CompareJob:
         for pair in outcome.episodes:
             self.report(f"{f'seed {pair.seed}':<10}{_told(pair)}")
         differing = sum(not pair.is_same for pair in outcome.episodes)
+        count = len(outcome.episodes)
         if outcome.is_same:
-            self.report(f"done      no difference in {len(outcome.episodes)} episodes")
+            plural = "episode" if count == 1 else "episodes"
+            self.report(f"done      no difference in {count} {plural}")
             return
         returns = " and ".join(
             f"{facts['mean_return']:.2f} ({name})"
             for name, facts in (("a", outcome.a), ("b", outcome.b))
         )
-        count = len(outcome.episodes)
         self.report(f"done      {differing} of {count} episodes differ; average return {returns}")
 
     def _recorded(self, line: str) -> None:
@@ -246,7 +247,7 @@ def _told(pair: EpisodePair) -> str:
     assert pair.parted is not None
     a, b = pair.actions or ([], [])
     did = f": {_numbers(a)} and {_numbers(b)}" if a and b else ""
-    return f"{returns}: other actions from step {pair.parted}{did}"
+    return f"{returns}: actions part at step {pair.parted}{did}"
 
 
 def _numbers(values: list[float]) -> str:

@@ -142,6 +142,7 @@ class CompiledLoss:
                 f"TrainerConfig.compile is on, and the batches of {name} have more than "
                 f"{_MOST_PROGRAMS} different shapes; each would be compiled anew: turn it off"
             )
+        logging.info("Compiling the update of %s.", name)
         start = time.perf_counter()
         states = torch.get_rng_state()
         try:

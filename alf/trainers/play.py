@@ -19,7 +19,7 @@ from alf.player.auto_panels import AutoPanels, PanelSettings
 from alf.player.episodes import Moment, episodes, evaluate_episodes
 from alf.player.results import EpisodeResult, mean_and_ci95
 from alf.player.showing import show
-from alf.player.sinks import Sink, describe_run
+from alf.player.sinks import Sink, describe_run, takes_pictures
 from alf.summary import render
 from alf.trainers.checkpoint import Checkpoint, load_fingerprint, load_model, restore_module
 from alf.trainers.checkpoint_folder import CheckpointFolder
@@ -136,7 +136,7 @@ def play(  # noqa: PLR0913 - each is a choice of the user's, named after its fla
 
     Args:
         root_dir: the job's folder.
-        env: made for evaluation; with `render_mode="rgb_array"` if there are sinks.
+        env: made for evaluation; with `render_mode="rgb_array"` if a sink takes pictures.
         policy: of the job's configuration; gets the checkpoint's parameters.
         checkpoint_step: training iterations of the checkpoint, or `"latest"`, or what
             `open_model` read where that was done already.
@@ -273,7 +273,7 @@ class _Player:
             self.policy.initial_state(1),
             num_episodes,
             seed=seed,
-            render=bool(sinks),
+            render=takes_pictures(sinks),
         )
         if not self.show_panels:
             moments = (replace(moment, panels={}) for moment in moments)
@@ -317,7 +317,7 @@ def _header(root_dir: Path, checkpoint: Checkpoint, verdict: Verdict) -> dict[st
 
 
 def _report_start(report: Report, root_dir: Path, checkpoint: Checkpoint, seed: int) -> None:
-    by = f"by snapshot {checkpoint.snapshot}" if checkpoint.snapshot else "without a snapshot"
+    by = f"by snapshot {checkpoint.snapshot}" if checkpoint.snapshot else "no snapshot"
     package = Path(sys.modules["alf"].__file__ or "alf").parent
     whose = "the snapshot's" if os.environ.get("ALF_SNAPSHOT") else "today's"
     report(f"model     {checkpoint.name} of {root_dir}")

@@ -151,6 +151,11 @@ class PlayJob:
         return self.window or bool(self.record_files)
 
     @property
+    def _sees(self) -> bool:
+        """Whether the environment is drawn: numbers are recorded without a picture."""
+        return self.window or any(Path(name).suffix.lower() != ".npz" for name in self.record_files)
+
+    @property
     def _looks(self) -> bool:
         """Whether policies are to say what they think: for panels, or for recorded numbers."""
         return self._shows and (self.alg_render or shows_thoughts(self.record_files))
@@ -160,7 +165,7 @@ class PlayJob:
             for_evaluation=True,
             num_parallel_environments=self.parallel_play,
             nonparallel=self.parallel_play == 1,
-            render_mode="rgb_array" if self._shows else None,
+            render_mode="rgb_array" if self._sees else None,
         )
 
     def _open_sinks(self, env: AlfEnvironment) -> contextlib.AbstractContextManager[list[Sink]]:

@@ -118,6 +118,7 @@ def scaled(x: float, by: float = 1.0) -> float:
         ((64,), "(64,)"),
         ([torch.nn.ReLU, None], "[ReLU, None]"),
         ({"a": scaled}, "{'a': scaled}"),
+        (torch.relu_, "relu_"),
         (object(), "<object>"),
         ("text\nof two lines", "'text\\nof two lines'"),
     ],

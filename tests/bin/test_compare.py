@@ -93,7 +93,7 @@ def test_a_change_of_behaviour_is_found(project, tmp_path):
     assert [["exact", "snapshot"], ["differs", "current"]] == [
         [report[side]["fingerprint"], report[side]["code"]] for side in ("a", "b")
     ]
-    assert f"other actions from step {first['parted']}" in done.stdout
+    assert f"actions part at step {first['parted']}" in done.stdout
     assert first["actions"][0] == [1 - first["actions"][1][0]]
     with av.open(str(tmp_path / "both.mp4")) as film:
         frames = sum(1 for _ in film.decode(video=0))

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
+from alf.__main__ import main as console_main
 from alf._config import isolated
 from alf.bin import play as play_command
 
@@ -155,7 +157,7 @@ class TestPlay:
         assert told["mean_return"] == sum(lengths) / 2
         said = lines_of(done.stdout)
         assert said["model"].startswith("ckpt-2 of")
-        assert told["snapshot"] in said["model"]
+        assert told["snapshot"] in said["trained"]
         assert str(CHECKOUT / "alf") in said["code"]
         assert f"average return {told['mean_return']:.2f}" in said["done"]
         assert f"{len(frames)} frames" in said["recorded"]
@@ -190,6 +192,23 @@ class TestPlay:
         episodes = [report["episodes"] for report in reports]
         assert episodes[0] == episodes[1] != episodes[2]
         assert ["differs", "differs", "exact"] == [report["fingerprint"] for report in reports]
+
+    def test_numbers_are_recorded_without_a_picture(self, play_here, tmp_path, monkeypatch):
+        """To draw costs more than to play, and a file of numbers has no use for it."""
+
+        def picture(env):
+            raise AssertionError("drawn")
+
+        monkeypatch.setattr("alf.player.episodes.picture", picture)
+        argv = ("--num_episodes", "1", "--record_file")
+        code, _, told = play_here(*argv, str(tmp_path / "x.npz"))
+
+        assert code == 0, told
+        with np.load(tmp_path / "x.npz") as data:
+            assert len(data["reward"]) == len(data["step"]) > 1
+        code, _, told = play_here(*argv, str(tmp_path / "x.gif"))
+        assert code == 1
+        assert "drawn" in told
 
     def test_a_batch_is_counted(self, play_here):
         """--parallel_play counts as many episodes as were asked for."""
@@ -355,6 +374,18 @@ def test_help_is_quick_and_loads_no_torch():
     assert "--use_alf_snapshot" in done.stdout
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize(
+    "command", ["", "train", "play", "grid_search", "compare", "config", "snapshot"]
+)
+def test_help_fits_into_the_terminal(command, columns, monkeypatch, capsys):
+    """No line is longer than the terminal is wide."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    assert console_main([*command.split(), "--help"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= columns
+
+
 class TestConsoleScript:
     @pytest.mark.parametrize(
         ("argv", "code", "told"),
@@ -368,8 +399,6 @@ class TestConsoleScript:
     )
     def test_subcommands(self, capsys, argv, code, told):
         """`alf COMMAND` runs the command of that name; a wrong name gets the closest one."""
-        from alf.__main__ import main
-
-        assert main(argv) == code
+        assert console_main(argv) == code
         printed = capsys.readouterr()
         assert told in printed.out + printed.err

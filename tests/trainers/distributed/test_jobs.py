@@ -227,7 +227,7 @@ def test_another_number_of_processes(count, ranks, copied, capsys):
     else:
         said = ranks.train(copied, total(12), count=count)
 
-    assert f"saved by 2 process(es), and {count} train(s) now" in said
+    assert f"is of a job of 2 processes, and this one has {count}, so this" in said
     assert "start as many as then: --distributed multi-gpu --num_processes 2" in said
     after = index(copied, 12)
     assert (2, count) == (before["processes"], after["processes"])
