@@ -10,6 +10,7 @@ See https://github.com/uxlfoundation/oneDNN
 """
 
 import functools
+import importlib
 import platform
 from pathlib import Path
 from typing import Any
@@ -164,13 +165,15 @@ def hide_products(graph: torch.fx.GraphModule) -> None:
 @functools.cache
 def _show_products_to_compiler() -> None:
     """Let compiled programs make the call themselves, which is quicker than through Python."""
-    from torch._inductor.lowering import fallback_handler, register_lowering
+    lowering: Any = importlib.import_module("torch._inductor.lowering")  # loaded when it is needed
+    kernel = torch.ops.mkldnn._linear_pointwise.default
+    call = lowering.fallback_handler(kernel, add_to_fallback_set=False)
 
-    call = fallback_handler(torch.ops.mkldnn._linear_pointwise.default, add_to_fallback_set=False)
-
-    @register_lowering(torch.ops.alf.linear_product.default, type_promotion_kind=None)
-    def linear_product(x: Any, weight: Any, bias: Any) -> Any:
+    def lowered(x: Any, weight: Any, bias: Any) -> Any:
         return call(x, weight, bias, "none", [], "")
+
+    product = torch.ops.alf.linear_product.default
+    lowering.register_lowering(product, type_promotion_kind=None)(lowered)
 
 
 def _linear_product(
