@@ -306,7 +306,7 @@ class TestSnapshot:
 
     def test_folders_that_hold_more_files_than_atoms(self, run_here, job, tmp_path, monkeypatch):
         """A few folders, each many times in the one above, are not walked to their end."""
-        monkeypatch.setattr("alf.snapshot.store._MOST_FILES", 500)
+        monkeypatch.setattr("alf.snapshot.object_reader._MOST_FILES", 500)
         oid, stored = self.blob(b"x")
         more = [stored]
         for level in range(8):
@@ -324,7 +324,7 @@ class TestSnapshot:
 
     def test_the_same_large_file_everywhere(self, run_here, job, tmp_path, monkeypatch):
         """What a snapshot takes on the disk is counted before the first file is written."""
-        monkeypatch.setattr("alf.snapshot.store._MOST_BYTES", 1 << 20)
+        monkeypatch.setattr("alf.snapshot.object_reader._MOST_BYTES", 1 << 20)
         oid, stored = self.blob(b"x" * 70_000)
         self.store(job, [(b"%d" % i, FILE, oid) for i in range(20)], [stored])
         argv = ["export", "--root_dir", str(job), "--to", str(tmp_path / "out")]
