@@ -15,6 +15,7 @@ from alf._config import checked, configurable
 from alf._config.settled import settled
 from alf.algorithms.actor_critic_loss import ActorCriticLoss
 from alf.algorithms.algorithm import Algorithm
+from alf.algorithms.exploration import epsilon_in_play
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import epsilon_greedy_sample, sample_action_distribution
@@ -109,8 +110,7 @@ class ActorCriticAlgorithm(Algorithm):
             debug_summaries=debug_summaries,
             name=name,
         )
-        default_epsilon = 0.0 if config is None else config.epsilon_greedy
-        self._epsilon_greedy: float = default_epsilon if epsilon_greedy is None else epsilon_greedy
+        self._epsilon_greedy = epsilon_in_play(name, epsilon_greedy, config)
         self._actor_network = actor_network
         self._value_network = value_network
         self._loss = loss if loss is not None else loss_class(debug_summaries=debug_summaries)

@@ -14,6 +14,7 @@ from alf._config import configurable
 from alf._config.settled import settled
 from alf.algorithms.algorithm import Algorithm
 from alf.algorithms.critic_values import without_memory
+from alf.algorithms.exploration import epsilon_in_play
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV
 from alf.algorithms.td_loss import append_zeros
 from alf.algorithms.transitions import before_and_after
@@ -99,8 +100,7 @@ class BcAlgorithm(Algorithm):
                 "TrainerConfig.offline_buffer_dir, for example to a file that "
                 "`alf play --record_file x.npz` wrote"
             )
-        default_epsilon = 0.0 if config is None else config.epsilon_greedy
-        self._epsilon_greedy: float = default_epsilon if epsilon_greedy is None else epsilon_greedy
+        self._epsilon_greedy = epsilon_in_play(name, epsilon_greedy, config)
         self._actor_optimizer = actor_optimizer
         self._actor_network = without_memory(
             actor_network_cls(input_tensor_spec=observation_spec, action_spec=action_spec),

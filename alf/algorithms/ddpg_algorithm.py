@@ -21,7 +21,13 @@ from alf._config import configurable
 from alf._config.settled import settled
 from alf.algorithms.algorithm import Algorithm
 from alf.algorithms.critic_values import follow_values, lowest, weights_of_lowest, without_memory
-from alf.algorithms.exploration import ActionBox, DriftingNoise, choose_sometimes
+from alf.algorithms.exploration import (
+    ActionBox,
+    DriftingNoise,
+    choose_sometimes,
+    epsilon_in_play,
+    probability,
+)
 from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
@@ -160,10 +166,11 @@ class DdpgAlgorithm(Algorithm):
         )
         self._box = box
         self._noise = noise
-        default_epsilon = 0.0 if config is None else config.epsilon_greedy
-        self._epsilon_greedy: float = default_epsilon if epsilon_greedy is None else epsilon_greedy
+        self._epsilon_greedy = epsilon_in_play(name, epsilon_greedy, config)
         self._gives_priority = calculate_priority or (config is not None and config.priority_replay)
-        self._rollout_random_action = rollout_random_action
+        self._rollout_random_action = probability(
+            f"{name}.rollout_random_action", rollout_random_action
+        )
         self._dqda_clipping = dqda_clipping
         self._action_l2 = action_l2
         self._optimizer_specs = (actor_optimizer, critic_optimizer)

@@ -24,6 +24,7 @@ from alf._config import configurable
 from alf._config.settled import settled
 from alf.algorithms.algorithm import Algorithm
 from alf.algorithms.critic_values import lowest
+from alf.algorithms.exploration import epsilon_in_play, epsilon_in_rollout
 from alf.algorithms.memory import (
     check_sequences,
     first_memory,
@@ -42,7 +43,6 @@ from alf.networks.network import Network
 from alf.networks.parallel_networks import make_parallel
 from alf.networks.q_networks import QNetwork, count_choices
 from alf.optimizers import Optimizer
-from alf.schedulers import as_scheduler
 from alf.tensor_specs import TensorSpec
 
 
@@ -138,9 +138,8 @@ class DqnAlgorithm(Algorithm):
         self._count = count_choices(name, action_spec)
         self._lowest = int(action_spec.minimum)
         self._q_optimizer = q_optimizer
-        self._rollout_epsilon = as_scheduler(rollout_epsilon_greedy)
-        default_epsilon = 0.0 if config is None else config.epsilon_greedy
-        self._epsilon_greedy: float = default_epsilon if epsilon_greedy is None else epsilon_greedy
+        self._rollout_epsilon = epsilon_in_rollout(name, rollout_epsilon_greedy)
+        self._epsilon_greedy = epsilon_in_play(name, epsilon_greedy, config)
         self._target_net_target_action = target_net_target_action
         self._gives_priority = config is not None and config.priority_replay
         self._q_network = make_parallel(

@@ -1,5 +1,6 @@
 """How a policy that always gives the same action tries others: noise, and actions at random."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import nn
 
 from alf.errors import ConfigError
 from alf.nest import flatten, map_structure, pack_sequence_as
+from alf.schedulers import as_scheduler
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 
 
@@ -109,6 +111,60 @@ class ActionBox(nn.Module):
         return [
             (self.get_buffer(f"low{i}"), self.get_buffer(f"high{i}")) for i in range(self._count)
         ]
+
+
+def epsilon_in_play(algorithm: str, given: float | None, config: Any) -> float:
+    """The probability with which `predict_step` does not take the best action.
+
+    Args:
+        algorithm: whose it is.
+        given: its `epsilon_greedy`; `None` for that of `config`.
+        config: the `TrainerConfig`; `None` for 0.
+
+    Raises:
+        ConfigError: it is no probability.
+    """
+    if given is None:
+        return 0.0 if config is None else config.epsilon_greedy
+    return probability(f"{algorithm}.epsilon_greedy", given)
+
+
+def epsilon_in_rollout(algorithm: str, given: float | Callable[[], float]) -> Callable[[], float]:
+    """The schedule of the probability with which `rollout_step` takes any action.
+
+    Args:
+        algorithm: whose it is.
+        given: its `rollout_epsilon_greedy`.
+
+    Raises:
+        ConfigError: it is neither a probability nor a scheduler, or does not begin with one.
+    """
+    schedule = as_scheduler(given)
+    name = f"{algorithm}.rollout_epsilon_greedy"
+    try:
+        first = schedule()
+    except TypeError as error:
+        raise ConfigError(
+            f"{name} is {given!r}, which cannot be called without arguments ({error}): give a "
+            f"number or a scheduler, as alf.schedulers.LinearScheduler"
+        ) from error
+    _ = probability(name, first)
+    return schedule
+
+
+def probability(name: str, value: Any) -> float:
+    """The value itself.
+
+    Args:
+        name: what it was given for.
+        value: any number.
+
+    Raises:
+        ConfigError: it does not lie in `[0, 1]`.
+    """
+    if not hasattr(type(value), "__float__") or not 0 <= value <= 1:
+        raise ConfigError(f"{name} is {value!r}: give a probability between 0 and 1")
+    return float(value)
 
 
 def choose_sometimes(probability: float, chosen: Any, otherwise: Any) -> Any:

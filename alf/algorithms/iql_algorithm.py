@@ -20,6 +20,7 @@ from alf._config.settled import settled
 from alf.algorithms.action_parts import ActionParts
 from alf.algorithms.algorithm import Algorithm
 from alf.algorithms.critic_values import lowest, without_memory
+from alf.algorithms.exploration import epsilon_in_play
 from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
@@ -182,8 +183,7 @@ class IqlAlgorithm(Algorithm):
         self._temperature = temperature
         self._expectile = expectile
         self._max_weight = max_exp_advantage
-        default_epsilon = 0.0 if config is None else config.epsilon_greedy
-        self._epsilon_greedy: float = default_epsilon if epsilon_greedy is None else epsilon_greedy
+        self._epsilon_greedy = epsilon_in_play(name, epsilon_greedy, config)
         self._gives_priority = calculate_priority or (config is not None and config.priority_replay)
         self._optimizer_specs = (actor_optimizer, critic_optimizer, value_optimizer)
         self._parts = ActionParts(action_spec)

@@ -30,6 +30,7 @@ from alf.algorithms.critic_values import (
     sample_with_log_prob,
     weights_of_lowest,
 )
+from alf.algorithms.exploration import epsilon_in_play
 from alf.algorithms.memory import (
     check_sequences,
     first_memory,
@@ -163,8 +164,7 @@ class SacAlgorithm(Algorithm):
             debug_summaries=debug_summaries,
             name=name,
         )
-        default_epsilon = 0.0 if config is None else config.epsilon_greedy
-        self._epsilon_greedy: float = default_epsilon if epsilon_greedy is None else epsilon_greedy
+        self._epsilon_greedy = epsilon_in_play(name, epsilon_greedy, config)
         self._use_entropy_reward = use_entropy_reward
         self._gives_priority = calculate_priority or (config is not None and config.priority_replay)
         self._dqda_clipping = dqda_clipping

@@ -1,12 +1,20 @@
 """Noise and bounds of actions: statistics of the noise, by formula, and where it begins anew."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from alf.algorithms.exploration import ActionBox, DriftingNoise, choose_sometimes
+from alf.algorithms.exploration import (
+    ActionBox,
+    DriftingNoise,
+    choose_sometimes,
+    epsilon_in_play,
+    epsilon_in_rollout,
+)
 from alf.errors import ConfigError
+from alf.schedulers import LinearScheduler
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 
 BOX = BoundedTensorSpec((2,), torch.float32, -1, 1)
@@ -126,3 +134,34 @@ def test_a_choice_is_one_for_all_leaves():
     assert torch.equal(wide[:, 0], flat)
     assert torch.equal(wide[:, 1], flat)
     assert 0.3 == pytest.approx(flat.mean().item(), abs=0.02)
+
+
+def test_epsilon_in_play():
+    """The algorithm's own, else the job's, else none."""
+    job = SimpleNamespace(epsilon_greedy=0.25)
+
+    assert epsilon_in_play("Dqn", 0, job) == 0.0
+    assert epsilon_in_play("Dqn", None, job) == 0.25
+    assert epsilon_in_play("Dqn", None, None) == 0.0
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, 10**30, float("nan"), "0.1", [0.1]])
+def test_what_is_no_probability(value):
+    """It is refused before anything is trained, by name and value."""
+    with pytest.raises(ConfigError, match=r"Dqn.epsilon_greedy is .*between 0 and 1"):
+        epsilon_in_play("Dqn", value, None)
+    with pytest.raises(ConfigError, match=r"(between 0 and 1|number nor a scheduler)"):
+        epsilon_in_rollout("Dqn", value)
+
+
+def test_epsilon_in_rollout():
+    """A number stays what it is; a schedule is asked each time, and for its start at once."""
+    values = iter([1.0, 0.5, 0.25])
+    assert epsilon_in_rollout("Dqn", 0.1)() == 0.1
+    schedule = epsilon_in_rollout("Dqn", lambda: next(values))
+
+    assert [0.5, 0.25] == [schedule(), schedule()]
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        epsilon_in_rollout("Dqn", LinearScheduler("percent", [(0.0, 2.0), (1.0, 0.0)]))
+    with pytest.raises(ConfigError, match=r"ReLU.*cannot be called without arguments"):
+        epsilon_in_rollout("Dqn", torch.nn.ReLU())
