@@ -13,7 +13,14 @@ from alf.distributions import Interval
 from alf.errors import ConfigError
 from alf.nest import flatten, pack_sequence_as
 from alf.networks.encoding_networks import EncodingNetwork
-from alf.networks.layers import Activation, Initializer, linear, orthogonal
+from alf.networks.layers import (
+    Activation,
+    Initializer,
+    activation_module,
+    identity,
+    linear,
+    orthogonal,
+)
 from alf.networks.network import Network
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 
@@ -58,7 +65,7 @@ class ActorNetwork(Network):
         self._intervals = [_interval(name, spec) for spec in specs]
         self._shapes = [spec.shape for spec in specs]
         self._action_spec = action_spec
-        self._squash = squashing_func
+        self._squash = activation_module(squashing_func, "squashing_func") or identity
         self._encoding = EncodingNetwork(
             input_tensor_spec,
             output_tensor_spec=None,

@@ -91,11 +91,12 @@ class Linear(nn.Linear):
         return ops.linear(input, self.weight, self.bias)
 
 
-def activation_module(activation: Any) -> nn.Module | None:
+def activation_module(activation: Any, name: str = "activation") -> nn.Module | None:
     """The module of an activation; `None` for the identity.
 
     Args:
         activation: a function, a module, a module class, or `None` for the identity.
+        name: the parameter that it was given for.
 
     Raises:
         ConfigError: if it is none of these, or does not make a tensor of a tensor.
@@ -103,32 +104,33 @@ def activation_module(activation: Any) -> nn.Module | None:
     if activation is None or activation is identity:
         return None
     if isinstance(activation, nn.Module):
-        _require_same_shape(activation)
+        _require_same_shape(activation, name)
         return None if isinstance(activation, nn.Identity) else activation
     if not callable(activation):
-        raise _no_activation(activation, "it is not a function")
+        raise _no_activation(name, activation, "it is not a function")
     if isinstance(activation, type) and issubclass(activation, nn.Module):
-        return _made(activation)
+        return _made(activation, name)
     known = _MODULES.get(activation)
-    return _probed(activation) if known is None else known()
+    return _probed(activation, name) if known is None else known()
 
 
-def _made(kind: type[nn.Module]) -> nn.Module:
+def _made(kind: type[nn.Module], name: str) -> nn.Module:
     try:
         return kind()
     except TypeError as error:
-        raise _no_activation(kind, f"{error}: give one that is made, with what it needs") from error
+        reason = f"{error}: give one that is made, with what it needs"
+        raise _no_activation(name, kind, reason) from error
 
 
-def _probed(function: Callable[..., Any]) -> nn.Module:
+def _probed(function: Callable[..., Any], name: str) -> nn.Module:
     """A function as a module; called once, as a wrong one would fail in the first forward pass."""
-    made = checked(function, "activation", torch.Tensor)(torch.zeros(2, 4))
+    made = checked(function, name, torch.Tensor)(torch.zeros(2, 4))
     if made.shape != (2, 4):
-        raise _no_activation(function, f"of [2, 4] it makes {list(made.shape)}")
+        raise _no_activation(name, function, f"of [2, 4] it makes {list(made.shape)}")
     return _FunctionModule(function)
 
 
-def _require_same_shape(module: nn.Module) -> None:
+def _require_same_shape(module: nn.Module, name: str) -> None:
     """Refuse a module that plainly makes something else; one for other sizes may be right."""
     if isinstance(module, ACTIVATIONS):
         return
@@ -138,13 +140,13 @@ def _require_same_shape(module: nn.Module) -> None:
     except Exception:  # noqa: BLE001 - a module of the user's may raise anything
         return
     if not isinstance(made, torch.Tensor) or made.shape != (2, 4):
-        raise _no_activation(module, f"of a tensor [2, 4] it makes {lessons.passed(made)}")
+        raise _no_activation(name, module, f"of a tensor [2, 4] it makes {lessons.passed(made)}")
 
 
-def _no_activation(given: Any, reason: str) -> ConfigError:
+def _no_activation(name: str, given: Any, reason: str) -> ConfigError:
     shown = getattr(given, "__name__", repr(given))
     return ConfigError(
-        f"activation {shown} is none: {reason}. Give a function of a tensor, such as torch.relu_, "
+        f"{name} {shown} does not fit: {reason}. Give a function of a tensor, such as torch.relu_, "
         "or a module, such as torch.nn.ReLU"
     )
 

@@ -215,7 +215,13 @@ def _apply(step: Preprocessor | None, x: torch.Tensor) -> torch.Tensor:
 def _require_tensor(step: Preprocessor | None, x: torch.Tensor) -> None:
     if step is None:
         return
+    version = x._version
     out = checked(step, "input_preprocessors")(x)
+    if x._version != version:
+        raise ConfigError(
+            f"input preprocessor {step!r} changes its input, which others are to see as it is: give"
+            f" one that does not work in place, as torch.relu instead of torch.relu_"
+        )
     out = out[0] if isinstance(step, Network) else out
     if not isinstance(out, torch.Tensor) or out.shape[:1] != x.shape[:1]:
         is_tensor = isinstance(out, torch.Tensor)

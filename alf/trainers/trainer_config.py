@@ -202,21 +202,7 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         self._spread("num_evals", "eval_interval")
         self._spread("num_summaries", "summary_interval")
-        positive = ("unroll_length", "eval_interval", "summary_interval")
-        if not self.num_env_steps:
-            positive = ("num_iterations", *positive)
-        for name in (*positive, "num_eval_episodes", "num_eval_environments"):
-            if getattr(self, name) < 1:
-                self._refuse(name, "a number of at least 1")
-        for name in (
-            "num_env_steps",
-            "num_checkpoints",
-            "fingerprint_steps",
-            "ddp_paras_check_interval",
-            "metric_min_buffer_size",
-        ):
-            if getattr(self, name) < 0:
-                self._refuse(name, "a number of at least 0")
+        self._check_numbers()
         if not 0 <= self.epsilon_greedy <= 1:
             self._refuse("epsilon_greedy", "a probability between 0 and 1")
         if self.offline_buffer_dir is not None and self.num_env_steps:
@@ -230,6 +216,30 @@ class TrainerConfig:
                 "  alf.config('TrainerConfig', algorithm_ctor=functools.partial(\n"
                 "      ActorCriticAlgorithm, optimizer=alf.optimizers.Adam(lr=1e-3)))"
             )
+
+    def _check_numbers(self) -> None:
+        positive = ("unroll_length", "eval_interval", "summary_interval", "replay_buffer_length")
+        if not self.num_env_steps:
+            positive = ("num_iterations", *positive)
+        for name in (*positive, "num_eval_episodes", "num_eval_environments"):
+            if getattr(self, name) < 1:
+                self._refuse(name, "a number of at least 1")
+        for name in ("mini_batch_size", "mini_batch_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                self._refuse(name, "a number of at least 1, or None")
+        for name in (
+            "num_env_steps",
+            "num_updates_per_train_iter",
+            "initial_collect_steps",
+            "replay_checkpoints",
+            "num_checkpoints",
+            "fingerprint_steps",
+            "ddp_paras_check_interval",
+            "metric_min_buffer_size",
+        ):
+            if getattr(self, name) < 0:
+                self._refuse(name, "a number of at least 0")
 
     def _spread(self, count_name: str, interval_name: str) -> None:
         """Let a number of events over the whole training say how many iterations lie between."""

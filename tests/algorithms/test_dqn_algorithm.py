@@ -171,13 +171,13 @@ def test_greedy_action_and_its_values():
 
 def test_exploration_is_as_often_as_told():
     """With probability 0.6 any of the three actions, evenly; its schedule is followed."""
-    schedule = LinearScheduler("percent", [(0.0, 1.2), (1.0, 0.0)])
+    schedule = LinearScheduler("percent", [(0.0, 1.0), (1.0, 0.0)])
     algorithm = make(rollout_epsilon_greedy=schedule)
     tables(algorithm._q_network)[0][0] = torch.tensor([0.0, 0.0, -1.0])
     tables(algorithm._q_network)[1][0] = torch.tensor([0.0, -1.0, 0.0])
     inputs = TimeStep(observation=torch.zeros(20_000, dtype=torch.int64))
 
-    schedulers.update_progress("percent", 0.5)
+    schedulers.update_progress("percent", 0.4)
     counts = algorithm.rollout_step(inputs, ()).output.bincount() / 20_000
     schedulers.update_progress("percent", 1.0)
     later = algorithm.rollout_step(inputs, ()).output

@@ -263,6 +263,13 @@ def test_actor_network_squashes_as_it_is_told():
     torch.testing.assert_close(network(inputs)[0], F.softsign(head(inputs)))
 
 
+@pytest.mark.parametrize("function", [max, 3, lambda x: x[:, :1]])
+def test_what_does_not_squash(function):
+    """It is refused where the network is made, by the name of the parameter."""
+    with pytest.raises(ConfigError, match="squashing_func"):
+        ActorNetwork(VECTOR, BOX, squashing_func=function)
+
+
 @pytest.mark.parametrize("spec", [CHOICE, TensorSpec((2,)), BoundedTensorSpec((1,), maximum=1e400)])
 def test_actor_network_needs_bounds(spec):
     """A discrete or unbounded action is refused."""

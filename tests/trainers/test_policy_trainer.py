@@ -170,7 +170,16 @@ def test_a_constructor_of_something_else_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("num_iterations", 0), ("unroll_length", -1), ("epsilon_greedy", 1.5), ("num_env_steps", -1)],
+    [
+        ("num_iterations", 0),
+        ("unroll_length", -1),
+        ("epsilon_greedy", 1.5),
+        ("num_env_steps", -1),
+        ("mini_batch_size", -1),
+        ("num_updates_per_train_iter", -1),
+        ("replay_buffer_length", 0),
+        ("replay_checkpoints", -1),
+    ],
 )
 def test_impossible_settings_are_refused(tmp_path, name, value):
     """The message names the setting, the value and what would do."""
