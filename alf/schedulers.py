@@ -4,6 +4,7 @@ The trainer reports progress with `update_progress`; a scheduler, called without
 its value now. There is one table of progress in a process; `isolated` gives a block one of its own.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -341,13 +342,30 @@ def as_scheduler(value_or_scheduler: float | Callable[[], float]) -> Callable[[]
     """A scheduler as it is, a number as a constant one.
 
     Raises:
-        ConfigError: if it is neither a number nor callable.
+        ConfigError: it is neither a number nor a function without arguments.
     """
     if callable(value_or_scheduler):
+        if _needs_arguments(value_or_scheduler):
+            raise ConfigError(
+                f"{value_or_scheduler!r} is no scheduler, as it cannot be called without "
+                f"arguments: give a number, or one as alf.schedulers.LinearScheduler"
+            )
         return value_or_scheduler
     if isinstance(value_or_scheduler, bool) or not isinstance(value_or_scheduler, (int, float)):
         raise ConfigError(f"{value_or_scheduler!r} is neither a number nor a scheduler")
     return ConstantScheduler(value_or_scheduler)
+
+
+def _needs_arguments(function: Callable[..., object]) -> bool:
+    # A module takes any arguments and hands them to its forward().
+    function = getattr(function, "forward", function)
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return True
+    except ValueError:  # written in C, it does not tell
+        return False
+    return False
 
 
 def _check_type(progress_type: str) -> None:

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import torch
 
 from alf.errors import ConfigError
 from alf.schedulers import (
@@ -100,6 +101,13 @@ def test_as_scheduler():
     assert as_scheduler(scheduler) is scheduler
     with pytest.raises(ConfigError, match="neither a number nor"):
         as_scheduler("fast")  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("function", [lambda x: x, torch.nn.ReLU(), float.fromhex])
+def test_what_cannot_be_called_is_no_scheduler(function):
+    """It is refused where it is given, and not at the first step."""
+    with pytest.raises(ConfigError, match="is no scheduler"):
+        as_scheduler(function)
 
 
 class TestProgress:

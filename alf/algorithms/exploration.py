@@ -140,15 +140,7 @@ def epsilon_in_rollout(algorithm: str, given: float | Callable[[], float]) -> Ca
         ConfigError: it is neither a probability nor a scheduler, or does not begin with one.
     """
     schedule = as_scheduler(given)
-    name = f"{algorithm}.rollout_epsilon_greedy"
-    try:
-        first = schedule()
-    except TypeError as error:
-        raise ConfigError(
-            f"{name} is {given!r}, which cannot be called without arguments ({error}): give a "
-            f"number or a scheduler, as alf.schedulers.LinearScheduler"
-        ) from error
-    _ = probability(name, first)
+    _ = probability(f"{algorithm}.rollout_epsilon_greedy", schedule())
     return schedule
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import TimeStep
 from alf.errors import ConfigError
-from alf.trainers.learner import Learner
+from alf.trainers.learner import Learner, prepares_unrolls
 from alf.trainers.minibatch import MinibatchLearner
 from alf.trainers.off_policy import ReplayLearner
 from alf.trainers.offline import OfflineLearner, Recording
@@ -34,11 +34,18 @@ def make_learner(
         recording: recorded episodes to learn from instead of stepping the environments.
 
     Raises:
-        ConfigError: the transformer changes samples, and there are none; or see the learners.
+        ConfigError: the transformer changes samples, and there are none; the algorithm learns from
+            whole unrolls, and there is a replay buffer; or see the learners.
     """
     if recording is not None:
         return OfflineLearner(algorithm, observe, recording, config)
     if not algorithm.on_policy and not config.whole_replay_buffer_training:
+        if prepares_unrolls(algorithm):
+            raise ConfigError(
+                f"TrainerConfig.whole_replay_buffer_training is False, and "
+                f"{type(algorithm).__name__} learns from whole unrolls: what it needs of them is "
+                f"in no replay buffer. Set whole_replay_buffer_training=True"
+            )
         return ReplayLearner(algorithm, observe, batch_size, config, transformer)
     if transformer is not None and transformer.changes_samples:
         raise ConfigError(

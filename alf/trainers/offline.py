@@ -16,6 +16,7 @@ from alf.errors import ConfigError
 from alf.nest import flatten, map_structure
 from alf.replay.offline_sources import load_recorded
 from alf.replay.offline_steps import RecordedSteps, StepSpecs
+from alf.trainers.learner import prepares_unrolls
 from alf.trainers.off_policy import ReplayLearner
 from alf.trainers.policy import Policy
 from alf.trainers.trainer_config import TrainerConfig
@@ -147,7 +148,7 @@ class OfflineLearner(ReplayLearner):
         config: TrainerConfig,
     ):
         name = type(algorithm).__name__
-        if algorithm.on_policy or _prepares_unrolls(algorithm):
+        if algorithm.on_policy or prepares_unrolls(algorithm):
             raise ConfigError(
                 f"{name} learns from what it has just done itself, and "
                 f"TrainerConfig.offline_buffer_dir has it learn from what others did: take "
@@ -211,9 +212,3 @@ class OfflineLearner(ReplayLearner):
             experience = self._recording.seen()
             self.replay.add_rows(map_structure(lambda x: x.unsqueeze(1), experience))
             self._recording = None  # one copy is enough
-
-
-def _prepares_unrolls(algorithm: Algorithm) -> bool:
-    """Whether it works out, once for each unroll, what it needs of its own doing, as PPO does."""
-    own = getattr(algorithm, "rl_algorithm", algorithm)  # that of an Agent
-    return type(own).preprocess_experience is not Algorithm.preprocess_experience

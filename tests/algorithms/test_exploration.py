@@ -163,5 +163,5 @@ def test_epsilon_in_rollout():
     assert [0.5, 0.25] == [schedule(), schedule()]
     with pytest.raises(ConfigError, match="between 0 and 1"):
         epsilon_in_rollout("Dqn", LinearScheduler("percent", [(0.0, 2.0), (1.0, 0.0)]))
-    with pytest.raises(ConfigError, match=r"ReLU.*cannot be called without arguments"):
+    with pytest.raises(ConfigError, match=r"ReLU.* is no scheduler"):
         epsilon_in_rollout("Dqn", torch.nn.ReLU())

@@ -152,3 +152,17 @@ def test_unrolls_cannot_be_kept():
     """A setting that would do nothing is refused, with the one that does it."""
     with pytest.raises(ConfigError, match="whole_replay_buffer_training=False"):
         learn(Recorder(), clear_replay_buffer=False)
+
+
+def test_whole_unrolls_come_from_no_replay_buffer():
+    """An algorithm that prepares them cannot be trained on samples, and is told so at once."""
+
+    class Preparing(Recorder):
+        def preprocess_experience(self, inputs, rollout_info):
+            return inputs, rollout_info
+
+    config = TrainerConfig(
+        root_dir="unused", algorithm_ctor=Preparing, whole_replay_buffer_training=False
+    )
+    with pytest.raises(ConfigError, match=r"Preparing learns from whole unrolls"):
+        make_learner(Preparing(), observe_counting(), 2, config)
