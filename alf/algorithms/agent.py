@@ -161,6 +161,11 @@ class Agent(Algorithm):
         return self._rl_algorithm.cuts_unrolls
 
     @property
+    def prepares_unrolls(self) -> bool:
+        """As the RL algorithm says."""
+        return self._rl_algorithm.prepares_unrolls
+
+    @property
     def has_batched_train_step(self) -> bool:
         """As the RL algorithm says."""
         return self._rl_algorithm.has_batched_train_step

@@ -126,6 +126,14 @@ class Algorithm(nn.Module):
         return False
 
     @property
+    def prepares_unrolls(self) -> bool:
+        """Whether `preprocess_experience` works out what the loss needs of a whole unroll.
+
+        Then experience from a replay buffer, or of others, lacks it.
+        """
+        return type(self).preprocess_experience is not Algorithm.preprocess_experience
+
+    @property
     def has_batched_train_step(self) -> bool:
         """Whether `train_step` stands in for gradients through the rollout.
 

@@ -150,6 +150,11 @@ class TracAlgorithm(Algorithm):
         return self._ac_algorithm.train_step(inputs, state, rollout_info)
 
     @property
+    def prepares_unrolls(self) -> bool:
+        """As the actor-critic algorithm says."""
+        return self._ac_algorithm.prepares_unrolls
+
+    @property
     def has_batched_train_step(self) -> bool:
         """As the actor-critic algorithm says."""
         return self._ac_algorithm.has_batched_train_step

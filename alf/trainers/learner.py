@@ -70,9 +70,3 @@ class Learner(ABC):
 
     def load_replay(self, folder: Path) -> None:  # noqa: B027 - most learners keep none
         """Read what `save_replay` wrote; called after `load_state_dict`."""
-
-
-def prepares_unrolls(algorithm: Algorithm) -> bool:
-    """Whether it works out, once for each unroll, what it needs of its own doing, as PPO does."""
-    own = getattr(algorithm, "rl_algorithm", algorithm)  # that of an Agent
-    return type(own).preprocess_experience is not Algorithm.preprocess_experience

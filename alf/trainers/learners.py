@@ -6,7 +6,7 @@ from typing import Any
 from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import TimeStep
 from alf.errors import ConfigError
-from alf.trainers.learner import Learner, prepares_unrolls
+from alf.trainers.learner import Learner
 from alf.trainers.minibatch import MinibatchLearner
 from alf.trainers.off_policy import ReplayLearner
 from alf.trainers.offline import OfflineLearner, Recording
@@ -40,7 +40,7 @@ def make_learner(
     if recording is not None:
         return OfflineLearner(algorithm, observe, recording, config)
     if not algorithm.on_policy and not config.whole_replay_buffer_training:
-        if prepares_unrolls(algorithm):
+        if algorithm.prepares_unrolls:
             raise ConfigError(
                 f"TrainerConfig.whole_replay_buffer_training is False, and "
                 f"{type(algorithm).__name__} learns from whole unrolls: what it needs of them is "

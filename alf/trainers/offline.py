@@ -16,7 +16,6 @@ from alf.errors import ConfigError
 from alf.nest import flatten, map_structure
 from alf.replay.offline_sources import load_recorded
 from alf.replay.offline_steps import RecordedSteps, StepSpecs
-from alf.trainers.learner import prepares_unrolls
 from alf.trainers.off_policy import ReplayLearner
 from alf.trainers.policy import Policy
 from alf.trainers.trainer_config import TrainerConfig
@@ -148,7 +147,7 @@ class OfflineLearner(ReplayLearner):
         config: TrainerConfig,
     ):
         name = type(algorithm).__name__
-        if algorithm.on_policy or prepares_unrolls(algorithm):
+        if algorithm.on_policy or algorithm.prepares_unrolls:
             raise ConfigError(
                 f"{name} learns from what it has just done itself, and "
                 f"TrainerConfig.offline_buffer_dir has it learn from what others did: take "
