@@ -125,7 +125,12 @@ def filled(template: str, *of: "st.SearchStrategy[Any]") -> "st.SearchStrategy[s
 
 
 ARRAYS = st.one_of(
-    filled("np.array([{}, {}]).astype(np.{})", NUMBERS, NUMBERS, TYPES),
+    filled(
+        "np.nan_to_num(np.array([{}, {}]), posinf=9, neginf=-9).astype(np.{})",
+        NUMBERS,
+        NUMBERS,
+        TYPES,
+    ),
     filled("np.{}(3)", TYPES),
     filled("torch.tensor([{}, {}]).to(torch.{})", NUMBERS, NUMBERS, TYPES),
     filled("torch.{}", TYPES),
