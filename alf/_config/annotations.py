@@ -217,9 +217,7 @@ def is_like(kind: type[Any], value: object) -> bool:
 
 def is_result(annotation: object, made: object) -> bool:
     """Whether a function whose result is annotated so may have given this."""
-    if (
-        annotation is bool or annotation is int or annotation is float
-    ):  # no schedule: this is what a schedule gives
+    if any(annotation is number for number in (bool, int, float)):  # what a schedule gives
         return _like_a_number(made) and not callable(made) and hasattr(type(made), "__float__")
     known = _hashable(annotation) and annotation in _ACCEPTS
     if known or not isinstance(annotation, type) or getattr(annotation, "_is_protocol", False):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from alf._config import checked, configurable
+from alf._config import configurable
 from alf._config.settled import settled
 from alf.algorithms.actor_critic_loss import ActorCriticLoss
 from alf.algorithms.algorithm import Algorithm
@@ -157,7 +157,7 @@ class ActorCriticAlgorithm(Algorithm):
 
     def calc_loss(self, info: ActorCriticInfo) -> LossInfo:
         """See `ActorCriticLoss`."""
-        return checked(self._loss, "ActorCriticAlgorithm.loss", LossInfo)(info)
+        return self._loss(info)
 
 
 def _full_info(inputs: TimeStep, action: Any, distribution: Any, value: Any) -> ActorCriticInfo:

@@ -68,7 +68,7 @@ class ActorCriticLoss:
         name: str = "ActorCriticLoss",
     ):
         self._gamma = gamma
-        self._td_error_loss_fn = td_error_loss_fn
+        self._td_error_loss_fn = element_wise(td_error_loss_fn)
         self._use_gae = use_gae
         self._td_lambda = td_lambda
         self._use_td_lambda_return = use_td_lambda_return
@@ -104,7 +104,7 @@ class ActorCriticLoss:
 
         log_prob = compute_log_probability(info.action_distribution, info.action)
         pg_loss = policy_gradient_loss(log_prob[:-1], advantages)
-        td_loss = element_wise(self._td_error_loss_fn, returns, info.value[:-1])
+        td_loss = self._td_error_loss_fn(returns, info.value[:-1])
         pg_loss, td_loss = (_append_zeros(loss * valid) for loss in (pg_loss, td_loss))
         loss = pg_loss + self._td_loss_weight * td_loss
 

@@ -24,9 +24,9 @@ from alf.algorithms.critic_values import follow_values, lowest, weights_of_lowes
 from alf.algorithms.exploration import (
     ActionBox,
     DriftingNoise,
+    as_probability,
     choose_sometimes,
     epsilon_in_play,
-    probability,
 )
 from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
@@ -168,7 +168,7 @@ class DdpgAlgorithm(Algorithm):
         self._noise = noise
         self._epsilon_greedy = epsilon_in_play(name, epsilon_greedy, config)
         self._gives_priority = calculate_priority or (config is not None and config.priority_replay)
-        self._rollout_random_action = probability(
+        self._rollout_random_action = as_probability(
             f"{name}.rollout_random_action", rollout_random_action
         )
         self._dqda_clipping = dqda_clipping

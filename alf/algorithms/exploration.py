@@ -126,7 +126,7 @@ def epsilon_in_play(algorithm: str, given: float | None, config: Any) -> float:
     """
     if given is None:
         return 0.0 if config is None else config.epsilon_greedy
-    return probability(f"{algorithm}.epsilon_greedy", given)
+    return as_probability(f"{algorithm}.epsilon_greedy", given)
 
 
 def epsilon_in_rollout(algorithm: str, given: float | Callable[[], float]) -> Callable[[], float]:
@@ -140,11 +140,11 @@ def epsilon_in_rollout(algorithm: str, given: float | Callable[[], float]) -> Ca
         ConfigError: it is neither a probability nor a scheduler, or does not begin with one.
     """
     schedule = as_scheduler(given)
-    _ = probability(f"{algorithm}.rollout_epsilon_greedy", schedule())
+    _ = as_probability(f"{algorithm}.rollout_epsilon_greedy", schedule())
     return schedule
 
 
-def probability(name: str, value: Any) -> float:
+def as_probability(name: str, value: Any) -> float:
     """The value itself.
 
     Args:

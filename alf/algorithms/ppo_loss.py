@@ -84,7 +84,7 @@ class PPOLoss:
         _check_positive("advantage_clip", advantage_clip)
         _check_positive("max_kl", max_kl)
         self._gamma = gamma
-        self._td_error_loss_fn = td_error_loss_fn
+        self._td_error_loss_fn = element_wise(td_error_loss_fn)
         self._td_lambda = td_lambda
         self._normalize_advantages = normalize_advantages
         self._advantage_clip = advantage_clip
@@ -156,11 +156,11 @@ class PPOLoss:
         return bool(approximate_kl(log_prob, info.rollout_log_prob).mean() > self._max_kl)
 
     def _td_loss(self, info: Any) -> torch.Tensor:
-        loss = element_wise(self._td_error_loss_fn, info.returns, info.value)
+        loss = self._td_error_loss_fn(info.returns, info.value)
         if self._value_clipping is None:
             return loss
         move = (info.value - info.rollout_value).clamp(-self._value_clipping, self._value_clipping)
-        clipped = element_wise(self._td_error_loss_fn, info.returns, info.rollout_value + move)
+        clipped = self._td_error_loss_fn(info.returns, info.rollout_value + move)
         return torch.maximum(loss, clipped)
 
     def _summarize(

@@ -58,7 +58,7 @@ class TDLoss:
         name: str = "TDLoss",
     ):
         self._gamma = gamma
-        self._td_error_loss_fn = td_error_loss_fn
+        self._td_error_loss_fn = element_wise(td_error_loss_fn)
         self._td_lambda = td_lambda
         self._debug_summaries = debug_summaries
         self._name = name
@@ -102,7 +102,7 @@ class TDLoss:
         """
         target = self.compute_td_target(info, next_value)
         replicated = target.unsqueeze(-1).expand_as(value) if value.dim() == 3 else target
-        loss = element_wise(self._td_error_loss_fn, replicated, value)
+        loss = self._td_error_loss_fn(replicated, value)
         if value.dim() == 3:
             loss = loss.sum(-1)
         extra: Any = ()

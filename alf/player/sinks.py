@@ -27,6 +27,7 @@ __all__ = [
     "StopPlaying",
     "describe_run",
     "open_sinks",
+    "shows_pictures",
     "shows_thoughts",
     "takes_pictures",
 ]
@@ -96,6 +97,11 @@ def open_sinks(
 def shows_thoughts(record_files: Sequence[str]) -> bool:
     """Whether a recording has places for what the policy thinks, in numbers, at each step."""
     return any(Path(name).suffix.lower() in (".html", ".npz") for name in record_files)
+
+
+def shows_pictures(record_files: Sequence[str]) -> bool:
+    """Whether a recording has frames; one of numbers has none."""
+    return any(Path(name).suffix.lower() != ".npz" for name in record_files)
 
 
 def takes_pictures(sinks: Sequence[Sink]) -> bool:

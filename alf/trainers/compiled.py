@@ -37,7 +37,10 @@ class Computed(NamedTuple):
         valid: bool, of the shape of `loss_info.loss`: what counts; `None` counts all.
         info: what the loss was computed from.
         gradients: of each parameter that an optimizer moves, in order, `None` where the loss does
-            not depend on it; `()` where the backward pass through `loss` is still to come.
+            not depend on it, or where its step is computed; `()` where the backward pass through
+            `loss` is still to come.
+        steps: what `BuiltOptimizer.take` takes, for each optimizer, `None` where its step is still
+            to be made of the gradients; `()` where all are.
     """
 
     loss: torch.Tensor
@@ -62,6 +65,7 @@ class _Program(NamedTuple):
         run: gives for all tensors of the module and of the batch the `outputs`.
         structure: of the `Computed` without gradients.
         constants: leaves of it that are no tensors, `None` elsewhere.
+        is_tensor: which leaves are tensors.
         has_gradient: whether the gradient of each parameter is among the outputs.
         step_sizes: how many tensors a step gives, for each optimizer; 0 where there is none.
     """

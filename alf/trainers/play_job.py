@@ -13,7 +13,7 @@ from alf.environments.alf_environment import AlfEnvironment
 from alf.environments.creation import create_environment
 from alf.errors import AlfError, EnvError, RenderError
 from alf.failures import last_places
-from alf.player.sinks import Sink, open_sinks, shows_thoughts
+from alf.player.sinks import Sink, open_sinks, shows_pictures, shows_thoughts
 from alf.summary import render
 from alf.trainers.checkpoint import Checkpoint
 from alf.trainers.old_model import describe_changes, with_its_code
@@ -151,21 +151,17 @@ class PlayJob:
         return self.window or bool(self.record_files)
 
     @property
-    def _sees(self) -> bool:
-        """Whether the environment is drawn: numbers are recorded without a picture."""
-        return self.window or any(Path(name).suffix.lower() != ".npz" for name in self.record_files)
-
-    @property
     def _looks(self) -> bool:
         """Whether policies are to say what they think: for panels, or for recorded numbers."""
         return self._shows and (self.alg_render or shows_thoughts(self.record_files))
 
     def _make_environment(self) -> AlfEnvironment:
+        is_drawn = self.window or shows_pictures(self.record_files)
         return create_environment(
             for_evaluation=True,
             num_parallel_environments=self.parallel_play,
             nonparallel=self.parallel_play == 1,
-            render_mode="rgb_array" if self._sees else None,
+            render_mode="rgb_array" if is_drawn else None,
         )
 
     def _open_sinks(self, env: AlfEnvironment) -> contextlib.AbstractContextManager[list[Sink]]:

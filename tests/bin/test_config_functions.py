@@ -78,7 +78,11 @@ RECORDED = "TrainerConfig.offline_buffer_dir"
         (LOSS, "Half()", "It is called with (Tensor [2, 1], Tensor [2, 1]), but takes (x): "),
         (WHOLE_LOSS, "int", "ActorCriticAlgorithm.loss' is int. It is called with "),
         (WHOLE_LOSS, "lambda info: info", "must make alf.data_structures.LossInfo."),
-        (WHOLE_LOSS, "torch.nn.Identity()", "must make alf.data_structures.LossInfo."),
+        (
+            WHOLE_LOSS,
+            "torch.nn.Identity()",
+            "returned a ActorCriticInfo, and must return a LossInfo",
+        ),
         (WHOLE_LOSS, "lambda info: alf.data_structures.LossInfo()", "without loss and without"),
         (WHOLE_LOSS, "lambda i: alf.data_structures.LossInfo(3)", "whose loss is a int and whose"),
         (
