@@ -16,12 +16,19 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from alf import process
-from alf._config import isolated, load_config, parse_overrides, pre_config, validate_pre_configs
+from alf._config import (
+    isolated,
+    load_config,
+    loaded_confs,
+    parse_overrides,
+    pre_config,
+    validate_pre_configs,
+)
 from alf._config.catalogue import (
     DEFAULT,
     Configurable,
@@ -86,6 +93,7 @@ def _list(arguments: argparse.Namespace) -> int:
         if arguments.conf:
             load_config(arguments.conf)
         found = catalogue(store, arguments.word)
+        confs = {conf.module.__name__: Path(conf.path).name for conf in loaded_confs()}
     if not found:
         raise UsageError(
             f"Nothing that can be configured has '{arguments.word}' in its name. `alf config list` "
@@ -95,12 +103,23 @@ def _list(arguments: argparse.Namespace) -> int:
         print(json.dumps([_entry_json(entry) for entry in found], indent=1))
         return 0
     width = min(shutil.get_terminal_size().columns, 120)
-    print("\n\n".join(_entry_text(entry, width) for entry in found))
+    print("\n\n".join(_entry_text(entry, width, confs) for entry in found))
     return 0
 
 
-def _entry_text(entry: Configurable, width: int) -> str:
-    lines = [entry.name, *textwrap.wrap(entry.doc, width - 2, initial_indent="  ")]
+def _title(name: str, confs: Mapping[str, str]) -> str:
+    """The name; of what a conf defines as it is set, since the module of a conf has a made-up name.
+
+    Args:
+        name: `module.Class`.
+        confs: the file of each conf, by its module.
+    """
+    module, _, own = name.partition(".")
+    return f"{own}  ({confs[module]})" if module in confs else name
+
+
+def _entry_text(entry: Configurable, width: int, confs: Mapping[str, str]) -> str:
+    lines = [_title(entry.name, confs), *textwrap.wrap(entry.doc, width - 2, initial_indent="  ")]
     for parameter in entry.parameters:
         name = parameter.name.rpartition(".")[2]
         kind = f": {parameter.annotation}" if parameter.annotation else ""

@@ -79,8 +79,9 @@ class TestList:
         code, text = run(capsys, "list", "reward_of", "--conf", conf)
 
         assert code == 0
-        assert (
-            "reward_of\n  What a distance is worth.\n  distance: float\n      in metres.\n" in text
+        assert text.startswith(
+            "reward_of  (my_conf.py)\n"
+            "  What a distance is worth.\n  distance: float\n      in metres.\n"
         )
 
     def test_nothing(self, capsys):
