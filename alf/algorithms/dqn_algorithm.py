@@ -257,9 +257,10 @@ class DqnAlgorithm(Algorithm):
     def _act(self, q_values: torch.Tensor, epsilon: float) -> torch.Tensor:
         action = q_values.argmax(-1)
         if epsilon > 0:
-            explores = torch.rand(action.shape, device=action.device) < epsilon
-            anything = torch.randint(self._count, action.shape, device=action.device)
-            action = torch.where(explores, anything, action)
+            explores = torch.empty_like(action, dtype=torch.bool).bernoulli_(epsilon)
+            if not explores.is_cpu or explores.any():  # another device would be waited for
+                anything = torch.randint(self._count, action.shape, device=action.device)
+                action = torch.where(explores, anything, action)
         return action + self._lowest if self._lowest else action
 
 

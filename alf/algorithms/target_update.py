@@ -57,7 +57,6 @@ class TargetUpdater(nn.Module):
         """Whether the next `update` moves the target."""
         return (self._known_count() + 1) % self._period == 0
 
-    @torch.no_grad()
     def update(self) -> None:
         """Count a step of the optimizer, and move where the period is over."""
         if self._period > 1:
@@ -72,6 +71,7 @@ class TargetUpdater(nn.Module):
             self._count = int(self.updates)
         return self._count
 
+    @torch.no_grad()
     def _move(self) -> None:
         original, target = self._networks
         if self._parameters_of_both is None:

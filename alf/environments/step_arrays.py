@@ -81,7 +81,7 @@ class StepArrays:
     def first_rows(self) -> Array | None:
         """Bool `[N]`, which rows hold a `FIRST` step; `None` if none does."""
         first = self.step_type == StepType.FIRST
-        return first if first.any() else None
+        return first if np.count_nonzero(first) else None
 
     def write_first(self, row: int) -> None:
         """Everything but the observation of a `FIRST` step."""

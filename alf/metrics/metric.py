@@ -37,8 +37,7 @@ class StepView:
         self.info = [] if info == () else [_array(leaf) for leaf in flatten(info)]
         self.first: Array | None = None
         self.last: Array | None = None
-        mid = kinds == StepType.MID
-        if not mid.all():
+        if np.count_nonzero(kinds != StepType.MID):  # a third of the time of `any` for few
             first, last = kinds == StepType.FIRST, kinds == StepType.LAST
             self.first = first if first.any() else None
             self.last = last if last.any() else None

@@ -10,6 +10,7 @@ from alf._config import configurable, moved
 from alf._config.settled import Settled, no_matter, settled
 from alf.device import get_default_device
 from alf.errors import ConfigError
+from alf.networks.layer_chain import LayerChain
 from alf.networks.layers import (
     activation_module,
     checked_sizes,
@@ -69,7 +70,7 @@ class ImageEncodingNetwork(Network):
         for params in conv_layer_params:
             layers += _conv_block(channels, params, same_padding, activation, initialize)
             channels = params[0]
-        self._layers = nn.Sequential(*layers)
+        self._layers = LayerChain(*layers)
         self._flatten_output = flatten_output
         self._output_spec = self._probe(spec)
         self.to(get_default_device())
@@ -222,7 +223,7 @@ class EncodingNetwork(Network):
                 raise ConfigError(f"{name}: {size} outputs do not fit {output_tensor_spec}")
             if output_tensor_spec.ndim != 1:
                 blocks.append(_Reshape(tuple(output_tensor_spec.shape)))
-        self._layers = nn.Sequential(*blocks)
+        self._layers = LayerChain(*blocks)
         self._output_spec = output_tensor_spec or TensorSpec((size,))
         self.to(get_default_device())
 

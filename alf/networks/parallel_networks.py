@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from alf import ops
 from alf.errors import ConfigError
 from alf.networks.encoding_networks import EncodingNetwork
-from alf.networks.layers import ACTIVATIONS, Linear
+from alf.networks.layer_chain import LayerChain
+from alf.networks.layers import Linear, ParallelLinear
 from alf.networks.network import Network, RecurrentNetwork, Unrolled, over_time
 
 
@@ -40,9 +40,9 @@ def make_parallel(replicas: Sequence[Network]) -> Network:
         replicas: at least one; each gives a tensor `[B, ...]`.
 
     Returns:
-        A network that gives `[B, R, ...]`. Where the class knows how, layers are fused; any other
-        network runs once for each replica. The state of replicas with a memory is the tuple of
-        theirs.
+        A network that gives `[B, R, ...]`. Where the class knows how, the layers of several are
+        fused; any other network runs once for each replica. The state of replicas with a memory is
+        the tuple of theirs.
 
     Raises:
         ConfigError: there is none.
@@ -52,16 +52,16 @@ def make_parallel(replicas: Sequence[Network]) -> Network:
     if replicas[0].state_spec != ():
         return _RememberingSideBySide(replicas)
     first = type(replicas[0])
-    same = all(type(network) is first for network in replicas)
+    several = len(replicas) > 1 and all(type(network) is first for network in replicas)
     # A subclass may compute something else in its forward(), which fusing would pass over; it is
     # fused only if it says itself how.
-    if same and issubclass(first, ReplicableNetwork) and "fuse" in vars(first):
+    if several and issubclass(first, ReplicableNetwork) and "fuse" in vars(first):
         return first.fuse(replicas)
     return _SideBySide(replicas)
 
 
 class _SideBySide(Network):
-    """Networks of any kind, one after the other."""
+    """Networks of any kind, one after the other, or one alone."""
 
     def __init__(self, replicas: Sequence[Network]):
         super().__init__(replicas[0].input_tensor_spec, name=f"{replicas[0].name}.parallel")
@@ -69,7 +69,10 @@ class _SideBySide(Network):
 
     def forward(self, inputs: Any, state: Any = ()) -> tuple[torch.Tensor, Any]:
         """`[B, R, ...]`."""
-        return torch.stack([network(inputs)[0] for network in self._replicas], 1), state
+        outputs = [network(inputs)[0] for network in self._replicas]
+        if len(outputs) == 1:
+            return outputs[0].unsqueeze(1), state
+        return torch.stack(outputs, 1), state
 
 
 class _RememberingSideBySide(RecurrentNetwork):
@@ -116,7 +119,6 @@ class ParallelEncoding(nn.Module):
         convs = [network._conv for network in replicas if network._conv is not None]
         self._convs = nn.ModuleList(convs)
         self._layers = fuse_modules([network._layers for network in replicas])
-        self._is_one = len(replicas) == 1 and _goes_without_replicas(self._layers)
 
     def encode(self, inputs: Any) -> torch.Tensor:
         """Features of a nest of `[B, ...]`.
@@ -128,27 +130,7 @@ class ParallelEncoding(nn.Module):
             inputs = self._preprocess(inputs)
         if self._convs:
             inputs = torch.stack([conv(inputs)[0] for conv in self._convs])
-        return self._encode_one(inputs) if self._is_one else self._layers(inputs)
-
-    def _encode_one(self, x: torch.Tensor) -> torch.Tensor:
-        """`[1, B, out]`, computed without the first dimension, which would slow down every step."""
-        if x.dim() == 3:
-            x = x.squeeze(0)
-        for layer in self._layers._modules.values():
-            assert layer is not None
-            x = layer.alone(x) if isinstance(layer, ParallelLinear) else layer(x)
-        return x.unsqueeze(0)
-
-
-def _goes_without_replicas(layers: nn.Module) -> bool:
-    """Whether layers of one replica, from a linear one on, give for `[B, in]` what they should."""
-    modules = list(layers.children())
-    known = (ParallelLinear, *ACTIVATIONS)
-    return (
-        bool(modules)
-        and isinstance(modules[0], ParallelLinear)
-        and all(isinstance(module, known) for module in modules)
-    )
+        return self._layers(inputs)
 
 
 def fuse_modules(modules: Sequence[nn.Module]) -> nn.Module:
@@ -158,9 +140,9 @@ def fuse_modules(modules: Sequence[nn.Module]) -> nn.Module:
         modules: one a replica, of one kind and size; parameters are copied.
     """
     first = modules[0]
-    if isinstance(first, nn.Sequential):
+    if isinstance(first, LayerChain):
         layers = zip(*modules, strict=True)  # pyright: ignore[reportArgumentType]
-        return nn.Sequential(*[fuse_modules(layer) for layer in layers])
+        return LayerChain(*[fuse_modules(layer) for layer in layers])
     if type(first) in (nn.Linear, Linear):
         return ParallelLinear(modules)  # pyright: ignore[reportArgumentType] - of one kind
     if type(first) is nn.LayerNorm:
@@ -170,40 +152,6 @@ def fuse_modules(modules: Sequence[nn.Module]) -> nn.Module:
     if is_shared or not has_state:
         return first
     return _Each(modules)
-
-
-class ParallelLinear(nn.Module):
-    """Linear layers `[R, B, in]` to `[R, B, out]`; an input `[B, in]` is shared by all.
-
-    Args:
-        replicas: layers of one size.
-    """
-
-    def __init__(self, replicas: Sequence[nn.Linear]):
-        super().__init__()
-        with torch.no_grad():
-            weight = torch.stack([layer.weight.t() for layer in replicas])
-            self.weight = nn.Parameter(weight.contiguous())
-            self.bias = None
-            if replicas[0].bias is not None:
-                self.bias = nn.Parameter(torch.stack([layer.bias for layer in replicas])[:, None])
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`[R, B, out]`."""
-        if x.dim() == 2:
-            x = x.expand(self.weight.shape[0], *x.shape)
-        return ops.parallel_linear(x, self.weight, self.bias)
-
-    def alone(self, x: torch.Tensor) -> torch.Tensor:
-        """`[B, out]` for `[B, in]`, of a single replica."""
-        bias = self.bias  # [1, 1, out], of which one row is left
-        weight = self.weight.squeeze(0)
-        return ops.linear(x, weight, None if bias is None else bias.view(-1), inputs_first=True)
-
-    def extra_repr(self) -> str:
-        """The sizes, for print()."""
-        replicas, in_features, out_features = self.weight.shape
-        return f"replicas={replicas}, in_features={in_features}, out_features={out_features}"
 
 
 class _ParallelLayerNorm(nn.Module):

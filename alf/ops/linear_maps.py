@@ -3,7 +3,8 @@
 Torch multiplies float32 matrices by MKL, which keeps away from the widest instructions (AVX-512) on
 processors that are not Intel's. OneDNN uses them there, and takes half the time for all but small
 matrices. And there MKL takes up to ten times as long for a product with few columns as for its
-transpose, and for a batch of them. Which way is taken follows from the processor and the sizes
+transpose, and for a batch of them; single layers are laid out so that they have none
+(`alf.networks.layers.linear`). Which way is taken follows from the processor and the sizes
 alone, never from a measurement, so that runs on one kind of machine repeat bit by bit.
 
 See https://github.com/uxlfoundation/oneDNN
@@ -37,31 +38,22 @@ def linear(
     x: torch.Tensor,
     weight: torch.Tensor,
     bias: torch.Tensor | None = None,
-    *,
-    inputs_first: bool = False,
 ) -> torch.Tensor:
     """`x W' + b`, as `torch.nn.functional.linear`.
 
     Args:
-        x: `[..., in]`; `[B, in]` if inputs come first.
+        x: `[..., in]`.
         weight: `[out, in]`.
         bias: `[out]`, or `None`.
-        inputs_first: whether the weight is `[in, out]` instead.
 
     Returns:
         `[..., out]`.
     """
     if _Processor.is_mkl_slow and x.shape[0] >= FEW_ROWS and x.dim() == 2:
-        matrix = weight if inputs_first else weight.t()
-        ins, outs = matrix.shape
-        # What is narrow is the product, or one of those that the gradients are.
-        narrow, wide = (ins, outs) if ins < outs else (outs, ins)
-        is_narrow = narrow <= NARROW and x.shape[0] * wide >= NARROW_ROWS
-        if (is_narrow or x.shape[0] * ins * outs >= LARGE) and _is_usual(x, weight):
-            return _apply(_Linear, x, matrix, bias)
-    if not inputs_first:
-        return F.linear(x, weight, bias)
-    return x @ weight if bias is None else torch.addmm(bias, x, weight)
+        outs, ins = weight.shape
+        if x.shape[0] * ins * outs >= LARGE and _is_usual(x, weight):
+            return _apply(_Linear, x, weight, bias)
+    return F.linear(x, weight, bias)
 
 
 def parallel_linear(
@@ -188,14 +180,14 @@ def _linear_product_shape(
     return x.new_empty(len(x), len(weight))
 
 
-_LIBRARY: Any = torch.library.Library("alf", "DEF")
+_LIBRARY: Any = torch.library.Library("alf", "FRAGMENT")
 _LIBRARY.define("linear_product(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
 _LIBRARY.impl("linear_product", _linear_product, "CPU")
 _LIBRARY.impl("linear_product", _linear_product_shape, "Meta")
 
 
 class _Linear(torch.autograd.Function):
-    """`x W + b`, with all its products by `_product`."""
+    """`x W' + b`, with all its products by `_product`."""
 
     @staticmethod
     def forward(
@@ -203,7 +195,7 @@ class _Linear(torch.autograd.Function):
     ) -> torch.Tensor:
         if ctx is not None:
             ctx.save_for_backward(x, weight)
-        return _product(x, weight, bias)
+        return _product(x, weight.t(), bias)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: torch.Tensor) -> Any:
@@ -211,15 +203,9 @@ class _Linear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         for_x, for_weight, for_bias = ctx.needs_input_grad
         product = _recorded_product if torch.is_grad_enabled() else _product
-        weight_gradient = None
-        if for_weight:  # laid out as the weight is, so that nobody has to copy it
-            is_transposed = weight.stride(0) == 1
-            weight_gradient = (
-                product(gradient.t(), x).t() if is_transposed else product(x.t(), gradient)
-            )
         return (
-            product(gradient, weight.t()) if for_x else None,
-            weight_gradient,
+            product(gradient, weight) if for_x else None,
+            product(gradient.t(), x) if for_weight else None,
             gradient.sum(0) if for_bias else None,
         )
 

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from alf.errors import CheckpointError
+from alf.ops.scalars import once
 from alf.optimizers.flat import FlatParameters, are_alike
 from alf.optimizers.functional import initial_state, step_of
 
 # One call for a list of tensors; torch's own optimizers and clipping are built on these.
 _foreach_norm = torch._foreach_norm  # pyright: ignore
 _foreach_mul_ = torch._foreach_mul_  # pyright: ignore
-_foreach_copy_ = torch._foreach_copy_  # pyright: ignore
 
 
 _OF_ALL = ("step",)
@@ -130,7 +130,7 @@ class BuiltOptimizer:
         state = dict(zip(self._optimizer.state[self._flat.whole], values, strict=True))
         gradient = self._flat.joined(self._clipped(gradients))
         if self._gradient_clipping is not None and self._clip_by_global_norm:
-            gradient = gradient * _factor(_norm(gradient), self._gradient_clipping)
+            gradient = gradient * once(_factor(_norm(gradient), self._gradient_clipping))
         group = self._optimizer.param_groups[0]
         x, new = self._function(x, gradient, state, lr, group)
         return [x, *(new[name] for name in state)]
@@ -138,10 +138,11 @@ class BuiltOptimizer:
     def take(self, stepped: list[torch.Tensor]) -> None:
         """Make the step that `stepped` has computed."""
         assert self._flat is not None
+        x, *values = stepped
         state: dict[str, torch.Tensor] = self._optimizer.state[self._flat.whole]
-        old: list[torch.Tensor] = [self._flat.whole, *state.values()]
+        state.update(zip(state, values, strict=True))
         with torch.no_grad():
-            _foreach_copy_(old, stepped)
+            self._flat.whole.copy_(x)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -220,7 +221,7 @@ class BuiltOptimizer:
         limit = self._gradient_clipping
         if limit is None or self._clip_by_global_norm:
             return gradients
-        return [gradient * _factor(_norm(gradient), limit) for gradient in gradients]
+        return [gradient * once(_factor(_norm(gradient), limit)) for gradient in gradients]
 
     def _clip(self) -> torch.Tensor | None:
         limit = self._gradient_clipping

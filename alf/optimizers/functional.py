@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from alf.ops.scalars import once
+
 Group = Mapping[str, Any]
 State = Mapping[str, torch.Tensor]
 Stepped = tuple[torch.Tensor, dict[str, torch.Tensor]]
@@ -93,8 +95,8 @@ def _adaptive_moments(
         square = new["max_exp_avg_sq"] = torch.maximum(state["max_exp_avg_sq"], square)
     # Exact for the first steps, where the powers are near 1 and what counts is what is missing.
     correction1, correction2 = (1 - beta**step for beta in (beta1, beta2))
-    denominator = (square / correction2).sqrt() + group["eps"]
-    return x - (lr / correction1) * mean / denominator, new
+    denominator = (square * once(1 / correction2)).sqrt() + group["eps"]
+    return x - once(lr / correction1) * mean / denominator, new
 
 
 def sgd(

@@ -22,6 +22,7 @@ from alf.algorithms.algorithm import Algorithm
 from alf.distributions import flatten_params, unflatten_params
 from alf.errors import ConfigError
 from alf.ops.linear_maps import hide_products
+from alf.ops.scalars import show_scalars_to_compiler
 from alf.optimizers import BuiltOptimizer
 
 _MOST_PROGRAMS = 8
@@ -194,6 +195,7 @@ class CompiledLoss:
         with summary.record_if(False), torch.enable_grad():
             graph = make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*inputs)
         hide_products(graph)
+        show_scalars_to_compiler()
         # Random numbers come from torch's own generator, as they do without the compiler.
         options: dict[str, Any] = {
             "fallback_random": True,

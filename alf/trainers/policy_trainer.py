@@ -255,7 +255,7 @@ class Trainer:
                 self._train_iter()
                 self._totals.exchange(signals)
                 self._evaluate()
-                report(self.iteration, self.env_steps, self.average_return)
+                report(self.iteration, self.env_steps)
                 if self.iteration in checkpoint_at or signals.take_save_request():
                     self._save()
                     saved_at = self.iteration
@@ -394,14 +394,14 @@ class Trainer:
         )
 
     @contextmanager
-    def _progress(self, total: int) -> Iterator[Callable[[int, int, float | None], None]]:
+    def _progress(self, total: int) -> Iterator[Callable[[int, int], None]]:
         """Gives what reports an iteration."""
         if not self._ranks.is_first:
-            yield lambda iteration, env_steps, average_return: None
+            yield lambda iteration, env_steps: None
             return
         conf = Path(self._config.conf_file or "alf_config.py").stem
         job = Path(self._config.root_dir).name
-        progress = TrainProgress(conf, job, self.iteration, total)
+        progress = TrainProgress(conf, job, self.iteration, total, lambda: self.average_return)
         try:
             yield progress.update
         finally:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 
 from absl import logging
 from rich.console import Console
@@ -19,10 +20,20 @@ class TrainProgress:
         job: name of the root dir, likewise.
         done: iterations already done when this job starts.
         total: iterations in all.
+        average_return: gives that of the last episodes, `None` before one ends; asked when it is
+            shown.
     """
 
-    def __init__(self, conf: str, job: str, done: int, total: int):
+    def __init__(
+        self,
+        conf: str,
+        job: str,
+        done: int,
+        total: int,
+        average_return: Callable[[], float | None] = lambda: None,
+    ):
         self._title = f"{conf} -> {job}"
+        self._average_return = average_return
         self._shown_at = time.perf_counter()
         self._shown_iteration = done
         self._shown_steps: int | None = None
@@ -46,7 +57,7 @@ class TrainProgress:
             # still holds the old one, and would write there as well.
             self._log_handler.setStream(sys.stderr)
 
-    def update(self, iteration: int, env_steps: int, average_return: float | None) -> None:
+    def update(self, iteration: int, env_steps: int) -> None:
         """Report an iteration; most calls only look at the clock."""
         now = time.perf_counter()
         elapsed = now - self._shown_at
@@ -56,6 +67,7 @@ class TrainProgress:
             return
         per_iteration = elapsed / (iteration - self._shown_iteration)
         throughput = (env_steps - self._shown_steps) / elapsed
+        average_return = self._average_return()
         if self._live is None:
             logging.info(
                 "%s: %d time=%.3f throughput=%.2f%s",

@@ -143,6 +143,8 @@ class Rollout:
         """The present time step as it is stored: without its untransformed copy."""
         if self._time_step is None:
             self._time_step = self._observe(None)
+        if self._time_step.untransformed == ():
+            return self._time_step
         return self._time_step._replace(untransformed=())
 
     def _reset_state(self, time_step: TimeStep) -> Any:

@@ -1,5 +1,6 @@
 """One update: from a loss to moved parameters, with its summaries."""
 
+import math
 from pathlib import Path
 from typing import Any, cast
 
@@ -74,7 +75,7 @@ class Updater:
         Raises:
             TrainingError: the loss is not finite; the parameters are as they were.
         """
-        if not torch.isfinite(computed.loss):
+        if not math.isfinite(computed.loss.item()):
             raise TrainingError(self._describe_broken(computed, inputs))
         self._algorithm.before_update(inputs, computed.info)
         norms = self._step(computed)

@@ -62,24 +62,19 @@ def test_sizes_are_on_both_sides_of_the_bounds():
 
 
 @pytest.mark.parametrize("with_bias", [True, False])
-@pytest.mark.parametrize("inputs_first", [True, False])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_linear_is_that_of_torch(ways, size, inputs_first, with_bias):
-    """Output and gradients, for both layouts of the weight."""
+def test_linear_is_that_of_torch(ways, size, with_bias):
+    """Output and gradients."""
     rows, ins, outs = size
-    x, weight, bias = tensors((rows, ins), (ins, outs) if inputs_first else (outs, ins), (outs,))
+    x, weight, bias = tensors((rows, ins), (outs, ins), (outs,))
     bias = bias if with_bias else None
 
-    expected = exact(
-        lambda x, w, b=None: F.linear(x, w.t() if inputs_first else w, b), x, weight, bias
-    )
-    actual = with_gradients(
-        lambda x, w, b=None: linear(x, w, b, inputs_first=inputs_first), x, weight, bias
-    )
+    expected = exact(F.linear, x, weight, bias)
+    actual = with_gradients(linear, x, weight, bias)
 
     assert_close(expected, actual)
     with torch.no_grad():
-        assert torch.equal(linear(x, weight, bias, inputs_first=inputs_first), actual[0])
+        assert torch.equal(linear(x, weight, bias), actual[0])
 
 
 @pytest.mark.parametrize("with_bias", [True, False])
@@ -122,13 +117,11 @@ def test_gradients_have_gradients(ways, size):
 def test_weight_gradients_are_laid_out_like_weights(ways):
     """So that an optimizer need not copy them."""
     rows, ins, outs = SIZES["large"]
-    x, weight, other = tensors((rows, ins), (outs, ins), (ins, outs))
+    x, weight = tensors((rows, ins), (outs, ins))
 
     (gradient,) = torch.autograd.grad(linear(x, weight).sum(), weight)
-    (first,) = torch.autograd.grad(linear(x, other, inputs_first=True).sum(), other)
 
     assert gradient.is_contiguous()
-    assert first.is_contiguous()
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
