@@ -100,6 +100,8 @@ class TDLoss:
             `loss` is `[T, B]`, the sum over replicas, 0 in the last row; where a summary is due,
             `extra` is a `TDLossInfo`.
         """
+        if value.dim() == 3 and value.shape[2] == 1:
+            value = value.squeeze(2)
         target = self.compute_td_target(info, next_value)
         replicated = target.unsqueeze(-1).expand_as(value) if value.dim() == 3 else target
         loss = self._td_error_loss_fn(replicated, value)

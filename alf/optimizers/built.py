@@ -11,6 +11,7 @@ from alf.errors import CheckpointError
 from alf.ops.scalars import once
 from alf.optimizers.flat import FlatParameters, are_alike
 from alf.optimizers.functional import initial_state, step_of
+from alf.optimizers.fused import FusedStep, fused_step_of
 
 # One call for a list of tensors; torch's own optimizers and clipping are built on these.
 _foreach_norm = torch._foreach_norm  # pyright: ignore
@@ -54,6 +55,7 @@ class BuiltOptimizer:
         self._optimizer = make(self._params if self._flat is None else [self._flat.whole])
         self._plain_step = inspect.unwrap(type(self._optimizer).step)
         self._function = step_of(self._optimizer)
+        self._fused_step = None if self._flat is None else fused_step_of(self._optimizer)
         self._lr = torch.tensor(self.lr, device=self._params[0].device)
 
     @property
@@ -82,11 +84,13 @@ class BuiltOptimizer:
             if all(param.grad is None for param in self._params):
                 return None
             self._take_apart()
-        norm = self._clip()
         if self._schedule is not None:
             lr = self._schedule()
             for group in self._optimizer.param_groups:
                 group["lr"] = lr
+        if self._flat is not None and self._fused_step is not None:
+            return self._step_fused(self._flat.gradient, self._fused_step)
+        norm = self._clip()
         # The method without the decorators that serve hooks and compilers, which cost as much as
         # the step itself and load torch's compiler.
         with torch.no_grad():
@@ -222,6 +226,16 @@ class BuiltOptimizer:
         if limit is None or self._clip_by_global_norm:
             return gradients
         return [gradient * once(_factor(_norm(gradient), limit)) for gradient in gradients]
+
+    def _step_fused(self, gradient: torch.Tensor, step: FusedStep) -> torch.Tensor | None:
+        limit = self._gradient_clipping
+        if limit is None or not self._clip_by_global_norm:
+            norm = self._clip()
+            step(gradient, None)
+            return norm
+        norm = _norm(gradient)
+        step(gradient, norm.clamp(min=limit) / limit)
+        return norm
 
     def _clip(self) -> torch.Tensor | None:
         limit = self._gradient_clipping

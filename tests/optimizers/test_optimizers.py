@@ -13,6 +13,7 @@ from alf.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from alf.schedulers import LinearScheduler, isolated, update_progress
 
 ALL = [Adam(), AdamW(), SGD(momentum=0.9), RMSprop()]
+MORE = [Adam(amsgrad=True, weight_decay=0.1), AdamW(fused=False), Adam(eps=0.1, betas=(0.8, 0.9))]
 
 
 def param(*values):
@@ -160,6 +161,22 @@ def test_schedule():
         assert optimizer.lr == 0.0
 
 
+@pytest.mark.parametrize("spec", ALL, ids=lambda s: type(s).__name__)
+def test_schedule_goes_on_after_loading(spec: Optimizer):
+    """A resumed run asks for the learning rate as before; with 0 nothing moves."""
+    with isolated():
+        x = param(3.0)
+        lr = LinearScheduler("percent", [(0.0, 1.0), (1.0, 0.0)])
+        update_progress("percent", 0.0)
+        optimizer = dataclasses.replace(spec, lr=lr).build([x])
+        optimizer.load_state_dict(optimizer.state_dict())
+        update_progress("percent", 1.0)
+        give_grad(x, 1.0)
+        optimizer.step()
+
+        assert x.item() == 3.0
+
+
 class TestSaving:
     @pytest.mark.parametrize("spec", ALL, ids=lambda s: type(s).__name__)
     def test_resumes_exactly(self, spec: Optimizer):
@@ -230,7 +247,7 @@ class TestFlat:
     """Parameters in one tensor."""
 
     @pytest.mark.parametrize("clips", [True, False], ids=["global norm", "each alone"])
-    @pytest.mark.parametrize("spec", ALL, ids=lambda s: type(s).__name__)
+    @pytest.mark.parametrize("spec", [*ALL, *MORE], ids=str)
     def test_steps_are_those_of_torch(self, spec: Optimizer, clips):
         """What is stepped as one moves as if each parameter were stepped alone."""
         spec = dataclasses.replace(spec, lr=0.1, gradient_clipping=2.0, clip_by_global_norm=clips)
