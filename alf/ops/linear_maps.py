@@ -157,12 +157,21 @@ def hide_products(graph: torch.fx.GraphModule) -> None:
 @functools.cache
 def _show_products_to_compiler() -> None:
     """Let compiled programs make the call themselves, which is quicker than through Python."""
-    lowering: Any = importlib.import_module("torch._inductor.lowering")  # loaded when it is needed
-    kernel = torch.ops.mkldnn._linear_pointwise.default
-    call = lowering.fallback_handler(kernel, add_to_fallback_set=False)
+    # The compiler is loaded when it is needed.
+    lowering: Any = importlib.import_module("torch._inductor.lowering")
+    ir: Any = importlib.import_module("torch._inductor.ir")
+    mkldnn_ir: Any = importlib.import_module("torch._inductor.mkldnn_ir")
 
     def lowered(x: Any, weight: Any, bias: Any) -> Any:
-        return call(x, weight, bias, "none", [], "")
+        # The compiler's own way to this node takes constant weights, and lays them out anew.
+        operands = [each for each in (x, weight, bias) if each is not None]
+        size = [x.get_size()[0], weight.get_size()[0]]
+        node = mkldnn_ir.LinearUnary(
+            layout=ir.FixedLayout(device=x.get_device(), dtype=x.get_dtype(), size=size),
+            inputs=[ir.ExternKernel.realize_input(operand) for operand in operands],
+            constant_args=[*([None] if bias is None else []), "none", [-1], ""],
+        )
+        return ir.TensorBox.create(mkldnn_ir._create_output_node(node))
 
     product = torch.ops.alf.linear_product.default
     lowering.register_lowering(product, type_promotion_kind=None)(lowered)

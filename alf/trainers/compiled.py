@@ -200,6 +200,8 @@ class CompiledLoss:
         options: dict[str, Any] = {
             "fallback_random": True,
             "cpp.threads": torch.get_num_threads(),
+            # Whatever is between the kernels in C++, too: two seconds more to compile it.
+            "cpp_wrapper": all(x.is_cpu for x in inputs),
         }
         with torch.no_grad():
             run: Any = compile_graph(graph, inputs, options=options)
