@@ -11,6 +11,7 @@ from alf.distributions import Distribution
 from alf.errors import ConfigError
 from alf.nest import flatten, pack_sequence_as
 from alf.networks.network import Network
+from alf.networks.parallel_networks import Alone
 
 
 def lowest(values: torch.Tensor) -> torch.Tensor:
@@ -26,6 +27,23 @@ def lowest(values: torch.Tensor) -> torch.Tensor:
         `[N, ...]`.
     """
     return values.amin(1) if values.shape[1] > 1 else values.squeeze(1)
+
+
+def lowest_value(critics: Network, inputs: Any, state: Any = ()) -> tuple[torch.Tensor, Any]:
+    """What the most sober replica says of some inputs, without the way over all of a single one.
+
+    Args:
+        critics: made by `make_parallel`.
+        inputs: nest of `[N, ...]`.
+        state: of the critics, nest of `[N, ...]`; `()` without memory.
+
+    Returns:
+        `[N, ...]`, and the next state.
+    """
+    if type(critics) is Alone:
+        return critics.network(inputs, state)
+    values, state = critics(inputs, state)
+    return lowest(values), state
 
 
 def weights_of_lowest(values: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:

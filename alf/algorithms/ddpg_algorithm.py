@@ -20,7 +20,12 @@ from alf import summary
 from alf._config import configurable
 from alf._config.settled import settled
 from alf.algorithms.algorithm import Algorithm
-from alf.algorithms.critic_values import follow_values, lowest, weights_of_lowest, without_memory
+from alf.algorithms.critic_values import (
+    follow_values,
+    lowest_value,
+    weights_of_lowest,
+    without_memory,
+)
 from alf.algorithms.exploration import (
     ActionBox,
     DriftingNoise,
@@ -286,13 +291,13 @@ class DdpgAlgorithm(Algorithm):
 
     def _believed_value(self, observation: Any, action: Any) -> torch.Tensor:
         """What an action is worth, `[B]`."""
-        return lowest(self._critics((observation, action))[0])
+        return lowest_value(self._critics, (observation, action))[0]
 
     @torch.no_grad()
     def _next_value(self, observation: Any) -> torch.Tensor:
         """What the copies of actor and critics think that a state is worth, `[N]`."""
         action = self._target_action(observation)
-        return lowest(self._target_critics((observation, action))[0])
+        return lowest_value(self._target_critics, (observation, action))[0]
 
     def _target_action(self, observation: Any) -> Any:
         """The action whose value is the target."""

@@ -23,7 +23,7 @@ from torch import nn
 from alf._config import configurable
 from alf._config.settled import settled
 from alf.algorithms.algorithm import Algorithm
-from alf.algorithms.critic_values import lowest
+from alf.algorithms.critic_values import lowest, lowest_value
 from alf.algorithms.exploration import epsilon_in_play, epsilon_in_rollout
 from alf.algorithms.memory import (
     check_sequences,
@@ -181,15 +181,14 @@ class DqnAlgorithm(Algorithm):
 
     def predict_step(self, inputs: TimeStep, state: Any) -> AlgStep:
         """Take the best action, or any with probability `epsilon_greedy`."""
-        values, state = self._q_network(inputs.observation, state)
-        q_values = lowest(values)
+        q_values, state = lowest_value(self._q_network, inputs.observation, state)
         action = self._act(q_values, self._epsilon_greedy)
         return AlgStep(action, state, DqnInfo(action=action, q_values=q_values))
 
     def rollout_step(self, inputs: TimeStep, state: Any) -> AlgStep:
         """Take the best action, or any with probability `rollout_epsilon_greedy`."""
-        values, new_state = self._q_network(inputs.observation, state)
-        action = self._act(lowest(values), self._rollout_epsilon())
+        q_values, new_state = lowest_value(self._q_network, inputs.observation, state)
+        action = self._act(q_values, self._rollout_epsilon())
         return AlgStep(action, new_state, DqnInfo(action=action, memory=state))
 
     def batch_loss(self, inputs: TimeStep, rollout_info: DqnInfo) -> tuple[LossInfo, DqnInfo]:
@@ -231,10 +230,10 @@ class DqnAlgorithm(Algorithm):
         now, after = before_and_after(inputs, type(self).__name__)
         values, _ = self._q_network(now)
         with torch.no_grad():
-            targets = lowest(self._target_q_network(after)[0])
+            targets, _ = lowest_value(self._target_q_network, after)
             if self._target_net_target_action:
                 return values, targets.amax(-1)
-            return values, _value_of_best(lowest(self._q_network(after)[0]), targets)
+            return values, _value_of_best(lowest_value(self._q_network, after)[0], targets)
 
     def _over_time(
         self, inputs: TimeStep, rollout_info: DqnInfo

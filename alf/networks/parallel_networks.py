@@ -51,17 +51,39 @@ def make_parallel(replicas: Sequence[Network]) -> Network:
         raise ConfigError("0 replicas of a network were asked for: give at least 1")
     if replicas[0].state_spec != ():
         return _RememberingSideBySide(replicas)
+    if len(replicas) == 1:
+        return Alone(replicas[0])
     first = type(replicas[0])
-    several = len(replicas) > 1 and all(type(network) is first for network in replicas)
+    same = all(type(network) is first for network in replicas)
     # A subclass may compute something else in its forward(), which fusing would pass over; it is
     # fused only if it says itself how.
-    if several and issubclass(first, ReplicableNetwork) and "fuse" in vars(first):
+    if same and issubclass(first, ReplicableNetwork) and "fuse" in vars(first):
         return first.fuse(replicas)
     return _SideBySide(replicas)
 
 
+class Alone(Network):
+    """Replicas of which there is one.
+
+    Args:
+        network: gives a tensor `[B, ...]`.
+
+    Attributes:
+        network: for who needs no dimension of replicas, which costs as much as a small layer.
+    """
+
+    def __init__(self, network: Network):
+        super().__init__(network.input_tensor_spec, name=f"{network.name}.parallel")
+        self.network = network
+
+    def forward(self, inputs: Any, state: Any = ()) -> tuple[torch.Tensor, Any]:
+        """`[B, 1, ...]`."""
+        output, state = self.network(inputs, state)
+        return output.unsqueeze(1), state
+
+
 class _SideBySide(Network):
-    """Networks of any kind, one after the other, or one alone."""
+    """Networks of any kind, one after the other."""
 
     def __init__(self, replicas: Sequence[Network]):
         super().__init__(replicas[0].input_tensor_spec, name=f"{replicas[0].name}.parallel")
@@ -69,10 +91,7 @@ class _SideBySide(Network):
 
     def forward(self, inputs: Any, state: Any = ()) -> tuple[torch.Tensor, Any]:
         """`[B, R, ...]`."""
-        outputs = [network(inputs)[0] for network in self._replicas]
-        if len(outputs) == 1:
-            return outputs[0].unsqueeze(1), state
-        return torch.stack(outputs, 1), state
+        return torch.stack([network(inputs)[0] for network in self._replicas], 1), state
 
 
 class _RememberingSideBySide(RecurrentNetwork):

@@ -55,7 +55,7 @@ def test_actor_critics_tell_the_value_of_the_state(make):
     [
         (ActorCriticAlgorithm, "_value_network"),
         (SacAlgorithm, "_critics"),
-        (DdpgAlgorithm, "_critics"),
+        (DdpgAlgorithm, "_critics.network"),
         (QuantileSacAlgorithm, "_critics"),
     ],
 )
@@ -63,7 +63,7 @@ def test_nothing_more_is_computed_while_nothing_is_drawn(make, network):
     """Without rendering the networks of values are not called."""
     algorithm = make(STATE, BOX)
     calls: list[int] = []
-    getattr(algorithm, network).register_forward_hook(lambda *_: calls.append(1))
+    algorithm.get_submodule(network).register_forward_hook(lambda *_: calls.append(1))
 
     algorithm.predict_step(seen(), ())
     assert calls == []

@@ -8,13 +8,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from alf._config import config
+from alf.algorithms.critic_values import lowest_value
 from alf.errors import ConfigError
+from alf.nest import flatten
 from alf.networks import (
     ActorNetwork,
     CriticNetwork,
     EmbeddingPreprocessor,
     EncodingNetwork,
     QNetwork,
+    QRNNNetwork,
     ValueRNNNetwork,
     make_parallel,
 )
@@ -108,6 +111,24 @@ def test_fused_replicas_give_what_each_gives_alone(make, count):
     assert (5, count) == together.shape[:2]
     parameters = sum(p.numel() for network in networks for p in network.parameters())
     assert parameters == sum(p.numel() for p in fused.parameters())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_lowest_value_is_that_of_all(count):
+    """With the state of a network that has one, and for a single network as for several."""
+    q_networks = make_parallel([QNetwork(VECTOR, CHOICE) for _ in range(count)])
+    remembering = make_parallel(
+        [QRNNNetwork(VECTOR, CHOICE, lstm_hidden_size=4) for _ in range(count)]
+    )
+    inputs = torch.randn(5, 4)
+
+    values, state = lowest_value(q_networks, inputs)
+    assert torch.equal(values, q_networks(inputs)[0].amin(1))
+    assert () == state
+    values, state = lowest_value(remembering, inputs, remembering(inputs)[1])
+    expected, after = remembering(inputs, remembering(inputs)[1])
+    assert torch.equal(values, expected.amin(1))
+    assert all(map(torch.equal, flatten(state), flatten(after)))
 
 
 def test_each_replica_learns_on_its_own():
