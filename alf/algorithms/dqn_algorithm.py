@@ -201,7 +201,8 @@ class DqnAlgorithm(Algorithm):
             values, next_value = self._at_once(inputs)
             trained = inputs
         rows = trained.step_type.shape[0] - 1
-        index = (done[:-1] - self._lowest).flatten().view(-1, 1, 1)
+        choice = done[:-1] - self._lowest if self._lowest else done[:-1]
+        index = choice.reshape(-1, 1, 1)
         value = values.gather(2, index.expand(-1, values.shape[1], 1)).squeeze(2)
         info = DqnInfo(
             step_type=trained.step_type,

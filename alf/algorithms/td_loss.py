@@ -79,10 +79,12 @@ class TDLoss:
             `[T - 1, B]`, without gradient. That of a `LAST` row, where no action counts, means
             nothing.
         """
-        next_value = next_value.detach()
-        discount = info.discount * self._gamma
+        if next_value.requires_grad:
+            next_value = next_value.detach()
         if self._td_lambda == 0 or next_value.shape[0] == 1:
-            return torch.addcmul(info.reward[1:], discount[1:], next_value)
+            discount = info.discount[1:]
+            return torch.addcmul(info.reward[1:], discount, next_value, value=self._gamma)
+        discount = info.discount * self._gamma
         # The first row is in no target: its value cancels out.
         value = torch.cat([torch.zeros_like(next_value[:1]), next_value])
         return td_lambda_return(info.reward, value, info.step_type, discount, self._td_lambda)

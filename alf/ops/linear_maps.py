@@ -120,13 +120,20 @@ def _apply(
     return function.forward(None, x, weight, bias)
 
 
+def _by_onednn(
+    left: torch.Tensor, right: torch.Tensor, bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    """`left @ right' + bias`; the gradient is not recorded."""
+    return torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
+
+
 def _product(
     left: torch.Tensor, right: torch.Tensor, bias: torch.Tensor | None = None
 ) -> torch.Tensor:
     """`left @ right + bias` for matrices of any strides; the gradient is not recorded."""
     (rows, inner), columns = left.shape, right.shape[1]
     if rows * inner * columns >= LARGE:
-        return torch.ops.mkldnn._linear_pointwise(left, right.t(), bias, "none", [], "")
+        return _by_onednn(left, right.t(), bias)
     if columns <= NARROW < rows:
         transposed = right.t() @ left.t()
         return transposed.t() if bias is None else transposed.t() + bias
@@ -196,7 +203,7 @@ _LIBRARY.impl("linear_product", _linear_product_shape, "Meta")
 
 
 class _Linear(torch.autograd.Function):
-    """`x W' + b`, with all its products by `_product`."""
+    """`x W' + b`, with all its products by oneDNN: they are of one size."""
 
     @staticmethod
     def forward(
@@ -204,17 +211,24 @@ class _Linear(torch.autograd.Function):
     ) -> torch.Tensor:
         if ctx is not None:
             ctx.save_for_backward(x, weight)
-        return _product(x, weight.t(), bias)
+        return _by_onednn(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: torch.Tensor) -> Any:
         (gradient,) = grad_outputs
         x, weight = ctx.saved_tensors
         for_x, for_weight, for_bias = ctx.needs_input_grad
-        product = _recorded_product if torch.is_grad_enabled() else _product
+        # Of gradients of gradients, torch knows how to record those of its own function.
+        product = F.linear if torch.is_grad_enabled() else _by_onednn
+        weight_gradient = None
+        if for_weight:  # laid out as the weight is, so that nobody has to copy it
+            is_transposed = weight.stride(0) == 1
+            weight_gradient = (
+                product(x.t(), gradient.t()).t() if is_transposed else product(gradient.t(), x.t())
+            )
         return (
-            product(gradient, weight) if for_x else None,
-            product(gradient.t(), x) if for_weight else None,
+            product(gradient, weight.t()) if for_x else None,
+            weight_gradient,
             gradient.sum(0) if for_bias else None,
         )
 

@@ -199,7 +199,7 @@ def valid_steps(step_type: torch.Tensor) -> torch.Tensor:
     bootstraps.
     """
     valid = step_type != StepType.LAST
-    valid[-1] = False
+    valid[-1].zero_()
     return valid
 
 

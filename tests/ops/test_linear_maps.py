@@ -117,11 +117,13 @@ def test_gradients_have_gradients(ways, size):
 def test_weight_gradients_are_laid_out_like_weights(ways):
     """So that an optimizer need not copy them."""
     rows, ins, outs = SIZES["large"]
-    x, weight = tensors((rows, ins), (outs, ins))
+    x, weight, inputs_first = tensors((rows, ins), (outs, ins), (ins, outs))
 
-    (gradient,) = torch.autograd.grad(linear(x, weight).sum(), weight)
-
-    assert gradient.is_contiguous()
+    (gradient,) = torch.autograd.grad(linear(x, weight).square().sum(), weight)
+    assert weight.stride() == gradient.stride()
+    weight = inputs_first.t()
+    (gradient,) = torch.autograd.grad(linear(x, weight).square().sum(), weight)
+    assert weight.stride() == gradient.stride()
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
