@@ -45,6 +45,7 @@ class TargetUpdater(nn.Module):
         self._tau = tau
         self._period = period
         self._parameters_of_both: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
+        self._has_buffers = False
         # The count on the host saves asking the device at each update.
         self._count: int | None = None
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
@@ -76,14 +77,16 @@ class TargetUpdater(nn.Module):
         original, target = self._networks
         if self._parameters_of_both is None:
             self._parameters_of_both = (list(target.parameters()), list(original.parameters()))
+            self._has_buffers = any(True for _ in target.buffers())
         ours, theirs = self._parameters_of_both
         if self._tau == 1:
             torch._foreach_copy_(ours, theirs)  # pyright: ignore[reportPrivateImportUsage]
         else:
             torch._foreach_lerp_(ours, theirs, self._tau)  # pyright: ignore[reportPrivateImportUsage]
         # Statistics of a batch normalization are no parameters, and are taken as they are.
-        for mine, other in zip(target.buffers(), original.buffers(), strict=True):
-            mine.copy_(other)
+        if self._has_buffers:
+            for mine, other in zip(target.buffers(), original.buffers(), strict=True):
+                mine.copy_(other)
 
 
 def _forget_count(module: nn.Module, incompatible_keys: object) -> None:
