@@ -5,10 +5,11 @@
 Ours is a real `alf train` with the conf of the task in `benchmarks/training_confs`, which writes
 summaries now and then as a long job does, and not at each of the first iterations, then a real
 `alf play`; the peer is `benchmarks.training_peers` with the same hyperparameters, environments,
-networks and gradient steps. Both run on one thread, from the first environment step to the last
-update, start-up not counted, and play 20 episodes greedily from the same seeds. With `--compile`,
-the seconds that compiling took are given beside, and not counted either: see what a long job gets
-by. The last line is JSON: medians over the rounds, of the ratios too.
+networks and gradient steps. Both run on one core (JAX takes all that it is let have), from the
+first environment step to the last update, start-up not counted, and play 20 episodes greedily from
+the same seeds. With `--compile`, the seconds that compiling took are given beside, and not counted
+either: see what a long job gets by. The last line is JSON: medians over the rounds, of the ratios
+too.
 """
 
 import argparse
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="part of the task's steps")
     parser.add_argument("--compile", action="store_true", help="compile our updates")
     args = parser.parse_args()
+    stay_on_one_core()
     rows: list[tuple[Row, Row]] = []
     for seed in range(args.rounds):
         ours, peer = train(args, seed), peers(args, seed)
@@ -53,6 +55,12 @@ def main() -> None:
         "peer_return": median(peer["return"] for _, peer in rows),
     }
     print(json.dumps(summary))
+
+
+def stay_on_one_core() -> None:
+    """This process and those that it starts, where the system can say so."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def median(values: Iterable[float]) -> float:
