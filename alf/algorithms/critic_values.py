@@ -11,7 +11,7 @@ from alf.distributions import Distribution
 from alf.errors import ConfigError
 from alf.nest import flatten, pack_sequence_as
 from alf.networks.network import Network
-from alf.networks.parallel_networks import Alone
+from alf.networks.parallel_networks import SingleReplica
 
 
 def lowest(values: torch.Tensor) -> torch.Tensor:
@@ -40,7 +40,7 @@ def lowest_value(critics: Network, inputs: Any, state: Any = ()) -> tuple[torch.
     Returns:
         `[N, ...]`, and the next state.
     """
-    if type(critics) is Alone:
+    if type(critics) is SingleReplica:
         return critics.network(inputs, state)
     values, state = critics(inputs, state)
     return lowest(values), state

@@ -128,6 +128,6 @@ def _all_specs(
 
 
 def _pack(spec: Any, leaves: list[torch.Tensor]) -> Any:
-    if spec == ():
-        return ()
+    if not leaves:
+        return spec
     return leaves[0] if isinstance(spec, TensorSpec) else pack_sequence_as(spec, leaves)

@@ -42,14 +42,6 @@ def _linear(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return ops.linear(x, parameters["weight"], parameters["bias"])
 
 
-def _parallel_linear(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    parameters: Any = module._parameters
-    weight = parameters["weight"]
-    if x.dim() == 2:
-        x = x.expand(weight.shape[0], *x.shape)
-    return ops.parallel_linear(x, weight, parameters["bias"])
-
-
 def _relu(module: Any, x: torch.Tensor) -> torch.Tensor:
     return torch.relu_(x) if module.inplace else torch.relu(x)
 
@@ -61,7 +53,7 @@ def _tanh(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
 # By class, and not by `isinstance`: torch's parametrizations make a subclass.
 _DIRECT: dict[type[nn.Module], Callable[[Any, torch.Tensor], torch.Tensor]] = {
     Linear: _linear,
-    ParallelLinear: _parallel_linear,
+    ParallelLinear: ParallelLinear.forward,
     nn.ReLU: _relu,
     nn.Tanh: _tanh,
 }

@@ -52,7 +52,7 @@ def make_parallel(replicas: Sequence[Network]) -> Network:
     if replicas[0].state_spec != ():
         return _RememberingSideBySide(replicas)
     if len(replicas) == 1:
-        return Alone(replicas[0])
+        return SingleReplica(replicas[0])
     first = type(replicas[0])
     same = all(type(network) is first for network in replicas)
     # A subclass may compute something else in its forward(), which fusing would pass over; it is
@@ -62,7 +62,7 @@ def make_parallel(replicas: Sequence[Network]) -> Network:
     return _SideBySide(replicas)
 
 
-class Alone(Network):
+class SingleReplica(Network):
     """Replicas of which there is one.
 
     Args:

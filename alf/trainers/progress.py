@@ -30,7 +30,7 @@ class TrainProgress:
         job: str,
         done: int,
         total: int,
-        average_return: Callable[[], float | None] = lambda: None,
+        average_return: Callable[[], float | None],
     ):
         self._title = f"{conf} -> {job}"
         self._average_return = average_return
