@@ -202,15 +202,15 @@ class DqnAlgorithm(Algorithm):
             trained = inputs
         rows = trained.step_type.shape[0] - 1
         choice = done[:-1] - self._lowest if self._lowest else done[:-1]
-        index = choice.reshape(-1, 1, 1)
-        value = values.gather(2, index.expand(-1, values.shape[1], 1)).squeeze(2)
+        index = choice.reshape(-1, 1, 1).expand(-1, values.shape[1], 1)
+        value = values.gather(2, index)
         info = DqnInfo(
             step_type=trained.step_type,
             discount=trained.discount,
             reward=trained.reward,
             action=done,
-            value=value.unflatten(0, (rows, -1)),
-            next_value=next_value.unflatten(0, (rows, -1)),
+            value=value.view(rows, -1, values.shape[1]),
+            next_value=next_value.view(rows, -1),
         )
         return over_all_rows(self.calc_loss(info), self._burn_in, inputs), info
 

@@ -26,6 +26,9 @@ def before_and_after(inputs: TimeStep, algorithm: str) -> tuple[Any, Any]:
             f"TrainerConfig.whole_replay_buffer_training=False and clear_replay_buffer=False, so "
             f"that it samples from a replay buffer"
         )
+    if inputs.step_type.shape[0] == 2:  # the usual sample, and half as many operations
+        before = map_structure(lambda x: x[0], inputs.observation)
+        return before, map_structure(lambda x: x[1], inputs.observation)
     before = map_structure(lambda x: x[:-1].flatten(0, 1), inputs.observation)
     after = map_structure(lambda x: x[1:].flatten(0, 1), inputs.observation)
     return before, after

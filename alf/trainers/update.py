@@ -207,7 +207,7 @@ def mean(values: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
     """Mean over what is valid; of everything where the shapes differ or `valid` is `None`."""
     if valid is None or values.shape != valid.shape:
         return values.float().mean()
-    return torch.where(valid, values, 0.0).sum() / valid.sum().clamp(min=1)
+    return torch.where(valid, values, 0.0).sum() / valid.count_nonzero().clamp(min=1)
 
 
 def _num_steps(computed: Computed) -> Any:
