@@ -1,15 +1,13 @@
 """Losses of a value function, element by element, and how well it explains the returns."""
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.nn.functional import huber_loss
 
 # One operation where `(x - y).square()` is two, and its gradient one where that is four; without
 # the checks of shapes that `torch.nn.functional.mse_loss` makes first. 0 is for no reduction.
-_squared_difference: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor] = (
-    torch._C._nn.mse_loss  # pyright: ignore
-)
+_mse_loss: Any = torch._C._nn.mse_loss  # pyright: ignore
 
 
 def element_wise_squared_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -23,7 +21,7 @@ def element_wise_squared_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         `[...]`.
     """
     assert x.shape == y.shape, (x.shape, y.shape)
-    return _squared_difference(x, y, 0)
+    return _mse_loss(x, y, 0)
 
 
 def element_wise_huber_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
