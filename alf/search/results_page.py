@@ -42,7 +42,7 @@ def write_page(
     path = root_dir / PAGE_FILE
     partial = path.with_name(f".{PAGE_FILE}.partial-{os.getpid()}")
     data = page_data(root_dir, submission, results, commands)
-    partial.write_text(_page(data, f"Search {root_dir.name}"), encoding="utf-8")
+    partial.write_text(_page(data, f"Results of {root_dir.name}"), encoding="utf-8")
     partial.replace(path)
     return path
 

@@ -19,16 +19,19 @@ BOX = BoundedTensorSpec((1,), torch.float32, -1, 1)
 CHOICE = BoundedTensorSpec((), torch.int64, 0, 2)
 
 
-def test_both_sides_of_each_action():
-    """Three rows of two environments are four actions; rows stay in order."""
+@pytest.mark.parametrize(
+    ("rows", "before", "after"), [(2, [0, 1], [2, 3]), (3, [0, 1, 2, 3], [2, 3, 4, 5])]
+)
+def test_both_sides_of_each_action(rows, before, after):
+    """Of two environments, each row but the last acts; rows stay in order."""
     inputs = TimeStep(
-        step_type=torch.full((3, 2), StepType.MID),
-        observation={"place": torch.arange(6.0).view(3, 2, 1)},
+        step_type=torch.full((rows, 2), StepType.MID),
+        observation={"place": torch.arange(2.0 * rows).view(rows, 2, 1)},
     )
-    before, after = before_and_after(inputs, "SacAlgorithm")
+    seen = before_and_after(inputs, "SacAlgorithm")
 
-    assert [0, 1, 2, 3] == before["place"].squeeze(-1).tolist()
-    assert [2, 3, 4, 5] == after["place"].squeeze(-1).tolist()
+    assert [(2 * (rows - 1), 1)] * 2 == [tuple(side["place"].shape) for side in seen]
+    assert [before, after] == [side["place"].squeeze(-1).tolist() for side in seen]
 
 
 @pytest.mark.parametrize(

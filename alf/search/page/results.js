@@ -38,7 +38,7 @@
   const place = (x) => (high > low ? (x - low) / (high - low) : 0.5);
 
   function head() {
-    document.querySelector("h1").textContent = `Search ${data.name}`;
+    document.querySelector("h1").textContent = `Results of ${data.name}`;
     byId("desc").textContent = data.desc;
     for (const [name, value] of data.facts) {
       const chip = element("div", "chip");
