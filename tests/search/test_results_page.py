@@ -147,7 +147,7 @@ def test_the_page_is_one_file(search):
 
     assert EVIL not in page
     assert 3 == page.count("</script>")  # the data, the charts, and the page's own
-    assert "<title>Search R &amp; &lt;b&gt;</title>" in page
+    assert "<title>Results of R &amp; &lt;b&gt;</title>" in page
     assert "{{data}}" in json.loads(data_of(page))["combinations"][1]["values"][1]
     assert not re.findall(r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//", page)
     assert "default-src 'none'" in html.unescape(page)
