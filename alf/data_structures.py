@@ -116,7 +116,8 @@ class LossInfo(NamedTuple):
     """What `calc_loss` returns.
 
     Attributes:
-        loss: what is minimised, `[T, B]` or `[N]` or `()`; its mean is taken.
+        loss: what is minimised, `[T - 1, B]` or `[N]` or `()`; its mean is taken. Of `[T, B]` the
+            last row, which only bootstraps, does not count.
         scalar_loss: an additional loss that has no batch dimension, or `()`.
         extra: nest of tensors to be summarised, one number each after the mean.
         priority: `[B]` or `[N]`, for prioritised replay, or `()`.

@@ -9,7 +9,7 @@ ALF = Path(__file__).resolve().parent.parent / "alf"
 
 # Lowest first. Packages in one row do not import each other.
 LAYERS: list[tuple[str, ...]] = [
-    ("errors", "failures", "process"),
+    ("errors", "failures", "module", "process"),
     ("_config", "snapshot"),
     ("nest",),
     ("tensor_specs",),

@@ -21,7 +21,7 @@ from alf.ops.value_losses import element_wise_squared_loss, explained_variance
 
 
 class ActorCriticLossInfo(NamedTuple):
-    """The terms of the loss, each `[T, B]`.
+    """The terms of the loss, each `[T - 1, B]`.
 
     Attributes:
         td_loss: of the values against their targets.
@@ -92,8 +92,8 @@ class ActorCriticLoss:
                 `action` and `action_distribution`. The last row bootstraps.
 
         Returns:
-            `loss` is `[T, B]`; `extra` holds its terms. Rows without a successor hold loss 0 for
-            policy and value.
+            `loss` is `[T - 1, B]`: the last row has no loss of its own. `extra` holds its terms.
+            Those of policy and value are 0 at a `LAST` step, which has no successor.
         """
         returns, advantages = self._returns_and_advantages(info)
         valid = info.step_type[:-1] != StepType.LAST
@@ -105,12 +105,12 @@ class ActorCriticLoss:
         log_prob = compute_log_probability(info.action_distribution, info.action)
         pg_loss = policy_gradient_loss(log_prob[:-1], advantages)
         td_loss = self._td_error_loss_fn(returns, info.value[:-1])
-        pg_loss, td_loss = (_append_zeros(loss * valid) for loss in (pg_loss, td_loss))
+        pg_loss, td_loss = pg_loss * valid, td_loss * valid
         loss = pg_loss + self._td_loss_weight * td_loss
 
         neg_entropy: Any = ()
         if self._entropy_regularization is not None:
-            neg_entropy = -compute_entropy(info.action_distribution)
+            neg_entropy = -compute_entropy(info.action_distribution)[:-1]
             loss = loss + self._entropy_regularization * neg_entropy
         if summary.should_record_summaries():
             self._summarize(info, returns, advantages, valid)
@@ -138,8 +138,3 @@ class ActorCriticLoss:
                 summary.histogram("returns", returns)
                 summary.histogram("advantages", advantages)
                 summary.histogram("values", value)
-
-
-def _append_zeros(rows: torch.Tensor) -> torch.Tensor:
-    """`[T - 1, B]` to `[T, B]`: the bootstrap row has no loss of its own."""
-    return torch.cat([rows, rows.new_zeros(1, *rows.shape[1:])])

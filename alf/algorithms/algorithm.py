@@ -7,12 +7,13 @@ from torch import nn
 
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import map_params
+from alf.module import Module
 from alf.nest import map_structure
 from alf.optimizers import Optimizer
 from alf.tensor_specs import TensorSpec
 
 
-class Algorithm(nn.Module):
+class Algorithm(Module):
     """Base of all algorithms.
 
     State comes in and goes out of every step function; the caller keeps it and resets it where an

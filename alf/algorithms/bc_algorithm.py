@@ -16,7 +16,6 @@ from alf.algorithms.algorithm import Algorithm
 from alf.algorithms.critic_values import without_memory
 from alf.algorithms.exploration import epsilon_in_play
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV
-from alf.algorithms.td_loss import append_zeros
 from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import (
@@ -143,7 +142,7 @@ class BcAlgorithm(Algorithm):
 
     def calc_loss(self, info: BcInfo) -> LossInfo:
         """The error of each row; see `BcInfo`."""
-        return LossInfo(loss=append_zeros(info.error))
+        return LossInfo(loss=info.error)
 
     def _act(self, inputs: TimeStep, state: Any, choose: Callable[[Any], Any]) -> AlgStep:
         output, _ = self._actor_network(inputs.observation)

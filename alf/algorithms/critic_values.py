@@ -46,6 +46,19 @@ def lowest_value(critics: Network, inputs: Any, state: Any = ()) -> tuple[torch.
     return lowest(values), state
 
 
+def all_values(critics: Network, inputs: Any) -> torch.Tensor:
+    """What each replica says of some inputs, without a dimension of replicas for a single one.
+
+    Args:
+        critics: made by `make_parallel`, without memory.
+        inputs: nest of `[N, ...]`.
+
+    Returns:
+        `[N, R, ...]`, or `[N, ...]` of a single replica.
+    """
+    return (critics.network if type(critics) is SingleReplica else critics)(inputs)[0]
+
+
 def weights_of_lowest(values: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:
     """Weights with which the sum of all values is that of the lowest replica's.
 

@@ -37,7 +37,7 @@ from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.algorithms.target_update import TargetUpdater, make_target
-from alf.algorithms.td_loss import TDLoss, append_zeros
+from alf.algorithms.td_loss import TDLoss, with_successor
 from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.nest import flatten, map_structure
@@ -76,7 +76,7 @@ class DdpgInfo(NamedTuple):
 
 
 class DdpgLossInfo(NamedTuple):
-    """The terms of the loss, `[T, B]`, and where a summary is due what tells how it goes.
+    """The terms of the loss, `[T - 1, B]`, and where a summary is due what tells how it goes.
 
     Attributes:
         critic: of the values, the sum over replicas.
@@ -270,12 +270,11 @@ class DdpgAlgorithm(Algorithm):
     def calc_loss(self, info: DdpgInfo) -> LossInfo:
         """The sum of the losses of critics and actor, see `DdpgLossInfo`."""
         critic = self._critic_loss(info, info.value, info.next_value)
-        loss = critic.loss
-        extra = DdpgLossInfo(critic=critic.loss, td=critic.extra)
+        loss = with_successor(critic.loss, info.value)
+        extra = DdpgLossInfo(critic=loss, td=critic.extra)
         if not isinstance(info.actor_loss, tuple):
-            actor_loss = append_zeros(info.actor_loss)
-            loss = loss + actor_loss if self._moves_actor() else loss
-            extra = extra._replace(actor=actor_loss)
+            loss = loss + info.actor_loss if self._moves_actor() else loss
+            extra = extra._replace(actor=info.actor_loss)
         priority: Any = ()
         if self._gives_priority:
             error = self._critic_loss.td_error(info, info.value, info.next_value)

@@ -23,8 +23,8 @@ from torch import nn
 from alf._config import configurable
 from alf._config.settled import settled
 from alf.algorithms.algorithm import Algorithm
-from alf.algorithms.critic_values import lowest, lowest_value
-from alf.algorithms.exploration import epsilon_in_play, epsilon_in_rollout
+from alf.algorithms.critic_values import all_values, lowest, lowest_value
+from alf.algorithms.exploration import epsilon_in_play, epsilon_in_rollout, explorers
 from alf.algorithms.memory import (
     check_sequences,
     first_memory,
@@ -54,7 +54,7 @@ class DqnInfo(NamedTuple):
         discount: `[T, B]`.
         reward: `[T, B]`.
         action: what was done, `[T, B]`.
-        value: values of it, `[T - 1, B, R]`.
+        value: values of it, `[T - 1, B, R]`, or `[T - 1, B]` of a single replica.
         next_value: values of the rows `1, ..., T - 1`, `[T - 1, B]`.
         q_values: from `predict_step`, the values of all actions, `[B, n]`.
         memory: of the network before each step, from `rollout_step`; `()` without one.
@@ -182,13 +182,17 @@ class DqnAlgorithm(Algorithm):
     def predict_step(self, inputs: TimeStep, state: Any) -> AlgStep:
         """Take the best action, or any with probability `epsilon_greedy`."""
         q_values, state = lowest_value(self._q_network, inputs.observation, state)
-        action = self._act(q_values, self._epsilon_greedy)
+        action = self._act(q_values, explorers(self._epsilon_greedy, q_values))
         return AlgStep(action, state, DqnInfo(action=action, q_values=q_values))
 
     def rollout_step(self, inputs: TimeStep, state: Any) -> AlgStep:
         """Take the best action, or any with probability `rollout_epsilon_greedy`."""
+        explores = explorers(self._rollout_epsilon(), inputs.step_type)
+        if explores is not None and explores.is_cpu and not self.stores_memory and explores.all():
+            action = self._anything(explores)  # nobody asks what the network thinks
+            return AlgStep(action, state, DqnInfo(action=action, memory=state))
         q_values, new_state = lowest_value(self._q_network, inputs.observation, state)
-        action = self._act(q_values, self._rollout_epsilon())
+        action = self._act(q_values, explores)
         return AlgStep(action, new_state, DqnInfo(action=action, memory=state))
 
     def batch_loss(self, inputs: TimeStep, rollout_info: DqnInfo) -> tuple[LossInfo, DqnInfo]:
@@ -202,14 +206,16 @@ class DqnAlgorithm(Algorithm):
             trained = inputs
         rows = trained.step_type.shape[0] - 1
         choice = done[:-1] - self._lowest if self._lowest else done[:-1]
-        index = choice.reshape(-1, 1, 1).expand(-1, values.shape[1], 1)
-        value = values.gather(2, index)
+        index = choice.reshape(-1, 1)
+        if values.dim() == 3:
+            index = index.unsqueeze(1).expand(-1, values.shape[1], 1)
+        value = values.gather(-1, index)
         info = DqnInfo(
             step_type=trained.step_type,
             discount=trained.discount,
             reward=trained.reward,
             action=done,
-            value=value.view(rows, -1, values.shape[1]),
+            value=value.view(rows, -1, *values.shape[1:-1]),
             next_value=next_value.view(rows, -1),
         )
         return over_all_rows(self.calc_loss(info), self._burn_in, inputs), info
@@ -227,9 +233,12 @@ class DqnAlgorithm(Algorithm):
         self._target_updater.update()
 
     def _at_once(self, inputs: TimeStep) -> tuple[torch.Tensor, torch.Tensor]:
-        """Values `[N, R, n]` of the rows but the last, and `[N]` of what follows them."""
+        """Values `[N, R, n]` of the rows but the last, and `[N]` of what follows them.
+
+        See `all_values` of a single replica.
+        """
         now, after = before_and_after(inputs, type(self).__name__)
-        values, _ = self._q_network(now)
+        values = all_values(self._q_network, now)
         with torch.no_grad():
             targets, _ = lowest_value(self._target_q_network, after)
             if self._target_net_target_action:
@@ -254,14 +263,17 @@ class DqnAlgorithm(Algorithm):
                 next_value = _value_of_best(lowest(values[1:].flatten(0, 1)), targets)
         return values[:-1].flatten(0, 1), next_value
 
-    def _act(self, q_values: torch.Tensor, epsilon: float) -> torch.Tensor:
+    def _act(self, q_values: torch.Tensor, explores: torch.Tensor | None) -> torch.Tensor:
+        """The best actions `[B]`, where nobody explores."""
         action = q_values.argmax(-1)
-        if epsilon > 0:
-            explores = torch.empty_like(action, dtype=torch.bool).bernoulli_(epsilon)
-            if not explores.is_cpu or explores.any():  # another device would be waited for
-                anything = torch.randint(self._count, action.shape, device=action.device)
-                action = torch.where(explores, anything, action)
-        return action + self._lowest if self._lowest else action
+        if self._lowest:
+            action = action + self._lowest
+        return action if explores is None else torch.where(explores, self._anything(action), action)
+
+    def _anything(self, like: torch.Tensor) -> torch.Tensor:
+        """Random actions `[B]`."""
+        highest = self._lowest + self._count
+        return torch.randint(self._lowest, highest, like.shape, device=like.device)
 
 
 def _value_of_best(own: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,7 @@
 """How a policy that always gives the same action tries others: noise, and actions at random."""
 
+import math
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -157,6 +159,35 @@ def as_probability(name: str, value: Any) -> float:
     if not hasattr(type(value), "__float__") or not 0 <= value <= 1:
         raise ConfigError(f"{name} is {value!r}: give a probability between 0 and 1")
     return float(value)
+
+
+def explorers(epsilon: float, like: torch.Tensor) -> torch.Tensor | None:
+    """Which of a batch try something else, each on its own.
+
+    On the CPU the first of them is drawn, and those after it: how many pass before the first is a
+    geometric variable, and one random number is quicker than one for each of a few, none of which
+    mostly explores. Another device would be waited for.
+
+    Args:
+        epsilon: the probability, in `[0, 1]`.
+        like: `[B, ...]`, on the device of the answer.
+
+    Returns:
+        Bool `[B]`; `None` where nobody does.
+    """
+    size = like.size(0)
+    if epsilon == 0:
+        return None
+    if not like.is_cpu or epsilon == 1:
+        return torch.rand(size, device=like.device) < epsilon
+    passed = math.log(1 - random.random()) / math.log1p(-epsilon)
+    if passed >= size:
+        return None
+    first = int(passed)
+    explores = torch.zeros(size, dtype=torch.bool)
+    explores[first] = True
+    explores[first + 1 :].bernoulli_(epsilon)
+    return explores
 
 
 def choose_sometimes(probability: float, chosen: Any, otherwise: Any) -> Any:

@@ -25,7 +25,7 @@ from alf.algorithms.one_step_loss import OneStepTDLoss
 from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.algorithms.target_update import TargetUpdater, make_target
-from alf.algorithms.td_loss import TDLoss, append_zeros
+from alf.algorithms.td_loss import TDLoss, with_successor
 from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
 from alf.distributions import (
@@ -80,7 +80,7 @@ class IqlInfo(NamedTuple):
 
 
 class IqlLossInfo(NamedTuple):
-    """The terms of the loss, `[T, B]`, and where a summary is due what tells how it goes.
+    """The terms of the loss, `[T - 1, B]`, and where a summary is due what tells how it goes.
 
     Attributes:
         actor: of the actions that were recorded, by their weight.
@@ -273,19 +273,18 @@ class IqlAlgorithm(Algorithm):
         """The sum of the losses of actor, critics and value, see `IqlLossInfo`."""
         advantage = info.target_value - info.value.detach()
         weight = (self._temperature * advantage).exp().clamp(max=self._max_weight)
-        actor = append_zeros(-weight * info.log_prob)
-        value = append_zeros(expectile_loss(info.target_value, info.value, self._expectile))
+        actor = -weight * info.log_prob
+        value = expectile_loss(info.target_value, info.value, self._expectile)
         critic = self._critic_loss(info, info.critic_value, info.next_value)
+        critic_loss = with_successor(critic.loss, actor)
         priority: Any = ()
         if self._gives_priority:
             error = self._critic_loss.td_error(info, info.critic_value, info.next_value)
             priority = sequence_priority(error, info.step_type)
-        extra = IqlLossInfo(actor=actor, critic=critic.loss, value=value)
+        extra = IqlLossInfo(actor=actor, critic=critic_loss, value=value)
         if summary.should_record_summaries():
-            extra = extra._replace(
-                td=critic.extra, advantage=append_zeros(advantage), weight=append_zeros(weight)
-            )
-        return LossInfo(loss=actor + critic.loss + value, extra=extra, priority=priority)
+            extra = extra._replace(td=critic.extra, advantage=advantage, weight=weight)
+        return LossInfo(loss=actor + critic_loss + value, extra=extra, priority=priority)
 
     def after_update(self, inputs: TimeStep, info: Any) -> None:
         """Move the target critics."""

@@ -87,7 +87,7 @@ def over_all_rows(loss: LossInfo, burn_in: int, inputs: TimeStep) -> LossInfo:
     """A loss of the rows after the burn-in as one of all rows, with the same mean over steps.
 
     Args:
-        loss: its tensors are `[T - burn_in, B]`.
+        loss: its tensors are `[T - 1 - burn_in, B]`, or with one row more.
         burn_in: how many rows it leaves out.
         inputs: of all rows, `[T, B, ...]`.
     """
@@ -98,7 +98,7 @@ def over_all_rows(loss: LossInfo, burn_in: int, inputs: TimeStep) -> LossInfo:
     rows = inputs.step_type.shape[0] - burn_in
 
     def pad(x: torch.Tensor) -> torch.Tensor:
-        if x.dim() < 2 or x.shape[0] != rows:
+        if x.dim() < 2 or x.shape[0] not in (rows - 1, rows):
             return x
         return torch.cat([x.new_zeros(burn_in, *x.shape[1:]), x * share])
 

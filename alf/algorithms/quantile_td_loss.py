@@ -10,7 +10,7 @@ import torch
 
 from alf import summary
 from alf._config import configurable
-from alf.algorithms.td_loss import TDLoss, append_zeros
+from alf.algorithms.td_loss import TDLoss
 from alf.data_structures import LossInfo
 from alf.errors import ConfigError
 from alf.ops.quantiles import quantile_huber_loss
@@ -92,7 +92,7 @@ class QuantileTDLoss(TDLoss):
         extra: Any = ()
         if summary.should_record_summaries():
             extra = self._summarize(info.step_type, value.detach().mean(-1), target.mean(-1))
-        return LossInfo(loss=append_zeros(loss), extra=extra)
+        return LossInfo(loss=loss, extra=extra)
 
     def td_error(self, info: Any, value: torch.Tensor, next_value: torch.Tensor) -> torch.Tensor:
         """How far the means are apart, see `TDLoss.td_error`.

@@ -43,7 +43,7 @@ from alf.algorithms.replay_priority import sequence_priority
 from alf.algorithms.sac_info import SacInfo, SacLossInfo, SacMemory, state_of
 from alf.algorithms.settled_parameters import CHECKPOINT, ENV, REWARD_WEIGHTS
 from alf.algorithms.target_update import TargetUpdater, make_target
-from alf.algorithms.td_loss import TDLoss, append_zeros
+from alf.algorithms.td_loss import TDLoss, with_successor
 from alf.algorithms.temperature import Temperature
 from alf.algorithms.transitions import before_and_after
 from alf.data_structures import AlgStep, LossInfo, TimeStep
@@ -283,21 +283,20 @@ class SacAlgorithm(Algorithm):
     def calc_loss(self, info: SacInfo) -> LossInfo:
         """The sum of the losses of critics, actor and temperature, see `SacLossInfo`."""
         critic = self._critic_loss(info, info.value, info.next_value)
-        alpha_loss = append_zeros(self._temperature.loss(info.log_pi))
-        loss = critic.loss + alpha_loss
-        actor_loss: Any = ()
+        critic_loss = with_successor(critic.loss, info.log_pi)
+        alpha_loss = self._temperature.loss(info.log_pi)
+        loss = critic_loss + alpha_loss
         if not isinstance(info.actor_loss, tuple):
-            actor_loss = append_zeros(info.actor_loss)
-            loss = loss + actor_loss
+            loss = loss + info.actor_loss
         priority: Any = ()
         if self._gives_priority:
             error = self._critic_loss.td_error(info, info.value, info.next_value)
             priority = sequence_priority(error, info.step_type)
-        extra = SacLossInfo(critic=critic.loss, actor=actor_loss, alpha=alpha_loss)
+        extra = SacLossInfo(critic=critic_loss, actor=info.actor_loss, alpha=alpha_loss)
         if summary.should_record_summaries():
             extra = extra._replace(
                 td=critic.extra,
-                entropy=self._temperature.by_part(append_zeros(-info.log_pi)),
+                entropy=self._temperature.by_part(-info.log_pi),
                 temperature=self._temperature.by_part(self._temperature.alpha()),
             )
         return LossInfo(loss=loss, extra=extra, priority=priority)

@@ -45,7 +45,7 @@ class SacInfo(NamedTuple):
 
 
 class SacLossInfo(NamedTuple):
-    """The terms of the loss, `[T, B]`, and where a summary is due what tells how it goes."""
+    """The terms of the loss, `[T - 1, B]`, and where a summary is due what tells how it goes."""
 
     critic: Any = ()
     actor: Any = ()

@@ -17,7 +17,7 @@ from alf.ops.value_losses import element_wise_squared_loss, explained_variance
 
 
 class TDLossInfo(NamedTuple):
-    """What is worth knowing about the loss, each `[T, B]`; the last row is 0.
+    """What is worth knowing about the loss, each `[T - 1, B]`.
 
     Attributes:
         td_error: how far the values are from their targets, on average over replicas.
@@ -99,8 +99,8 @@ class TDLoss:
             next_value: `[T - 1, B]`, values of the rows `1, ..., T - 1`.
 
         Returns:
-            `loss` is `[T, B]`, the sum over replicas, 0 in the last row; where a summary is due,
-            `extra` is a `TDLossInfo`.
+            `loss` is `[T - 1, B]`, the sum over replicas: the last row has no successor. Where a
+            summary is due, `extra` is a `TDLossInfo`.
         """
         if value.dim() == 3 and value.shape[2] == 1:
             value = value.squeeze(2)
@@ -112,7 +112,7 @@ class TDLoss:
         extra: Any = ()
         if summary.should_record_summaries():
             extra = self._summarize(info.step_type, value.detach(), target)
-        return LossInfo(loss=append_zeros(loss), extra=extra)
+        return LossInfo(loss=loss, extra=extra)
 
     def td_error(self, info: Any, value: torch.Tensor, next_value: torch.Tensor) -> torch.Tensor:
         """How far values are from their targets.
@@ -143,15 +143,21 @@ class TDLoss:
             if self._debug_summaries:
                 summary.histogram("targets", target)
                 summary.histogram("values", value)
-        return TDLossInfo(append_zeros(error), append_zeros(value))
+        return TDLossInfo(error, value)
+
+
+def with_successor(loss: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The rows of a loss that have a successor, where it may be of all rows.
+
+    Args:
+        loss: what a conf's own loss made, `[T - 1, B]` or `[T, B]`.
+        like: `[T - 1, B, ...]`.
+    """
+    rows = like.shape[0]
+    return loss[:rows] if loss.shape[0] > rows else loss
 
 
 def _td_error(value: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     if value.dim() == 3:
         return (target.unsqueeze(-1) - value).abs().mean(-1)
     return (target - value).abs()
-
-
-def append_zeros(rows: torch.Tensor) -> torch.Tensor:
-    """`[T - 1, B]` to `[T, B]`: the last row has no successor and so no loss."""
-    return torch.cat([rows, rows.new_zeros(1, *rows.shape[1:])])

@@ -1,13 +1,12 @@
 """Layers one after the other, with little between them: a policy acts by small operations."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import nn, relu, relu_, tanh
 
-from alf import ops
 from alf.networks.layers import Linear, ParallelLinear
+from alf.ops import linear
 
 
 class LayerChain(nn.Sequential):
@@ -21,39 +20,26 @@ class LayerChain(nn.Sequential):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """What the last layer gives."""
         x = input
+        module: Any
         for module in self._modules.values():
-            assert module is not None
-            function = _DIRECT.get(type(module))
-            if (
-                function is None
-                or module._forward_hooks
+            kind = type(module)  # not by `isinstance`: torch's parametrizations make a subclass
+            if kind not in _DIRECT or (
+                module._forward_hooks
                 or module._forward_pre_hooks
                 or module._backward_hooks
                 or module._backward_pre_hooks
             ):
                 x = module(x)
+            elif kind is Linear:
+                parameters = module._parameters
+                x = linear(x, parameters["weight"], parameters["bias"])
+            elif kind is nn.ReLU:
+                x = relu_(x) if module.inplace else relu(x)
+            elif kind is nn.Tanh:
+                x = tanh(x)
             else:
-                x = function(module, x)
+                x = module.forward(x)
         return x
 
 
-def _linear(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    parameters: Any = module._parameters
-    return ops.linear(x, parameters["weight"], parameters["bias"])
-
-
-def _relu(module: Any, x: torch.Tensor) -> torch.Tensor:
-    return torch.relu_(x) if module.inplace else torch.relu(x)
-
-
-def _tanh(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    return torch.tanh(x)
-
-
-# By class, and not by `isinstance`: torch's parametrizations make a subclass.
-_DIRECT: dict[type[nn.Module], Callable[[Any, torch.Tensor], torch.Tensor]] = {
-    Linear: _linear,
-    ParallelLinear: ParallelLinear.forward,
-    nn.ReLU: _relu,
-    nn.Tanh: _tanh,
-}
+_DIRECT = frozenset({Linear, ParallelLinear, nn.ReLU, nn.Tanh})

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from alf.distributions import map_params
+from alf.module import Module
 from alf.nest import map_structure
 
 
-class Network(nn.Module):
+class Network(Module):
     """A module that takes a nest of tensors and a state, and returns an output and a state.
 
     Subclasses define `forward(inputs, state=()) -> (output, state)`. They are built on the CPU, so

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from alf.errors import ConfigError
+from alf.module import Module
 from alf.networks.encoding_networks import EncodingNetwork
 from alf.networks.layer_chain import LayerChain
 from alf.networks.layers import Linear, ParallelLinear
@@ -122,7 +123,7 @@ class _RememberingSideBySide(RecurrentNetwork):
         return Unrolled(torch.stack(outputs, 2), before, after)
 
 
-class ParallelEncoding(nn.Module):
+class ParallelEncoding(Module):
     """Replicas of an `EncodingNetwork`.
 
     Convolutions run one replica after the other, everything after them together.

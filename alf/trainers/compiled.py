@@ -35,7 +35,7 @@ class Computed(NamedTuple):
     Attributes:
         loss: the number that is minimised, a scalar tensor.
         loss_info: what the algorithm gave, a `LossInfo`.
-        valid: bool, of the shape of `loss_info.loss`: what counts; `None` counts all.
+        valid: bool, which steps of `loss_info.loss` count; see `mean`. `None` counts all.
         info: what the loss was computed from.
         gradients: of each parameter that an optimizer moves, in order, `None` where the loss does
             not depend on it, or where its step is computed; `()` where the backward pass through

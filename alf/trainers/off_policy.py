@@ -134,8 +134,8 @@ class ReplayLearner(Learner):
         if not isinstance(weights, tuple):
             loss_info = loss_info._replace(loss=loss_info.loss * weights)
         valid = valid_steps(inputs.step_type)
-        if loss_info.loss.shape != valid.shape:
-            valid = valid[0]
+        if isinstance(loss_info.loss, torch.Tensor) and loss_info.loss.dim() < valid.dim():
+            valid = valid[0]  # one loss for each sequence, which counts as its first step does
         return Computed(total_loss(loss_info, valid), loss_info, valid, info)
 
     def _sample(self) -> Any:

@@ -3,16 +3,16 @@
 from typing import Any
 
 import torch
-from torch import nn
 
 from alf.data_structures import AlgStep, TimeStep
 from alf.device import get_default_device
 from alf.environments.alf_environment import AlfEnvironment
+from alf.module import Module
 from alf.trainers.trainer_config import TrainerConfig
 from alf.transforms import create_data_transformer
 
 
-class Policy(nn.Module):
+class Policy(Module):
     """What is saved in a checkpoint and played later.
 
     Args:

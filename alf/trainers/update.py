@@ -16,6 +16,9 @@ from alf.trainers.compiled import CompiledLoss, Computed, LossOf
 from alf.trainers.distributed.ranks import Ranks
 from alf.trainers.trainer_config import TrainerConfig
 
+_run_backward: Any = torch.autograd.Variable._execution_engine.run_backward
+_ZERO = torch.zeros((), device="cpu")  # for values on any device: it has no dimensions
+
 
 class Updater:
     """Moves an algorithm's parameters down the gradient of its loss.
@@ -92,7 +95,7 @@ class Updater:
         else:
             for optimizer in self._optimizers.values():
                 optimizer.zero_grad()
-            computed.loss.backward()
+            _backward(computed.loss)
         if self.ranks.count > 1:
             self.ranks.average_gradients(self._params, _num_steps(computed))
         norms: dict[str, torch.Tensor | None] = {}
@@ -193,21 +196,43 @@ def total_loss(loss_info: LossInfo, valid: torch.Tensor | None) -> torch.Tensor:
 
 
 def valid_steps(step_type: torch.Tensor) -> torch.Tensor:
-    """Bool `[T, B]`: the steps whose action counts.
+    """Bool `[T - 1, B]`: the steps of `[T, B]` whose action counts.
 
     The action at the end of an episode is ignored by the environment, and the last row only
     bootstraps.
     """
-    valid = step_type != StepType.LAST
-    valid[-1].zero_()
-    return valid
+    return step_type[:-1] != StepType.LAST
 
 
 def mean(values: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
-    """Mean over what is valid; of everything where the shapes differ or `valid` is `None`."""
-    if valid is None or values.shape != valid.shape:
+    """Mean over what is valid.
+
+    Args:
+        values: like `valid`, or with one row more, which does not count. Of other shapes everything
+            counts.
+        valid: bool `[T - 1, B]`; `None` counts all.
+    """
+    if valid is None:
         return values.float().mean()
-    return torch.where(valid, values, 0.0).sum() / valid.count_nonzero().clamp(min=1)
+    if values.shape != valid.shape:
+        rows = valid.shape[0]
+        if values.shape != (rows + 1, *valid.shape[1:]):
+            return values.float().mean()
+        values = values[:rows]
+    return torch.where(valid, values, _ZERO).sum() / valid.count_nonzero().clamp(min=1)
+
+
+def _backward(loss: torch.Tensor) -> None:
+    """`loss.backward()` of a scalar, without its looking for subclasses, compilers and shapes."""
+    _run_backward(
+        (loss,),
+        (torch.ones_like(loss),),
+        False,
+        False,
+        (),
+        allow_unreachable=True,
+        accumulate_grad=True,
+    )
 
 
 def _num_steps(computed: Computed) -> Any:
@@ -216,7 +241,7 @@ def _num_steps(computed: Computed) -> Any:
     if isinstance(loss, tuple):
         return 1
     valid = computed.valid
-    return loss.numel() if valid is None or valid.shape != loss.shape else valid.sum()
+    return loss.numel() if valid is None or valid.dim() != loss.dim() else valid.sum()
 
 
 def _gradient_norm(parameters: list[torch.nn.Parameter]) -> torch.Tensor:

@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
 
 from alf.data_structures import TimeStep
 from alf.errors import ConfigError
+from alf.module import Module
 from alf.nest import flatten, get_field, map_structure, transform_nest
 from alf.replay import SampledBatch
 from alf.tensor_specs import TensorSpec
 
 
-class DataTransformer(nn.Module):
+class DataTransformer(Module):
     """Changes time steps on their way from the environment to the algorithm.
 
     A module, so that statistics are saved with the model and move with it. Statistics are updated

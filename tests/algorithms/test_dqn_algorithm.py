@@ -76,7 +76,7 @@ def test_target_of_the_original_algorithm():
     loss, info = algorithm.batch_loss(batch([0, 1], [0, 1]), done(6, 5))
 
     assert 4.4**2 == pytest.approx(loss.loss[0].item())
-    assert 0.0 == loss.loss[1].item()
+    assert (1, 1) == loss.loss.shape
     assert (2.0, 6.0) == (info.value.item(), info.next_value.item())
 
 
@@ -113,7 +113,7 @@ def test_n_step_targets():
 
     loss, _ = algorithm.batch_loss(batch([0, 1, 2], [0, 1, 2]), done(5, 5, 5))
 
-    torch.testing.assert_close(loss.loss[:, 0], torch.tensor([10.9**2, 11.0**2, 0.0]))
+    torch.testing.assert_close(loss.loss[:, 0], torch.tensor([10.9**2, 11.0**2]))
 
 
 @pytest.mark.parametrize(("discount", "target"), [(0.0, 1.0), (1.0, 1 + 0.9 * 10)])
@@ -175,7 +175,9 @@ def test_exploration_is_as_often_as_told():
     algorithm = make(rollout_epsilon_greedy=schedule)
     tables(algorithm._q_network)[0][0] = torch.tensor([0.0, 0.0, -1.0])
     tables(algorithm._q_network)[1][0] = torch.tensor([0.0, -1.0, 0.0])
-    inputs = TimeStep(observation=torch.zeros(20_000, dtype=torch.int64))
+    inputs = TimeStep(
+        step_type=torch.full((20_000,), MID), observation=torch.zeros(20_000, dtype=torch.int64)
+    )
 
     schedulers.update_progress("percent", 0.4)
     counts = algorithm.rollout_step(inputs, ()).output.bincount() / 20_000
@@ -184,6 +186,33 @@ def test_exploration_is_as_often_as_told():
 
     torch.testing.assert_close(counts[5:], torch.tensor([0.6, 0.2, 0.2]), atol=0.02, rtol=0)
     assert [5] == later.unique().tolist()
+
+
+def test_nobody_asks_the_network_where_all_explore():
+    """What it thinks would change nothing; where one does not explore, it decides."""
+
+    class Counting(Table):
+        calls = 0
+
+        def forward(self, inputs, state=()):
+            type(self).calls += 1
+            return super().forward(inputs, state)
+
+    def rollout(epsilon: float) -> tuple[list[int], int]:
+        algorithm = make(
+            q_network_cls=Counting, num_critic_replicas=1, rollout_epsilon_greedy=epsilon
+        )
+        tables(algorithm._q_network)[0][0] = torch.tensor([0.0, 1.0, 0.0])
+        Counting.calls = 0
+        inputs = TimeStep(
+            step_type=torch.full((200,), MID), observation=torch.zeros(200, dtype=torch.int64)
+        )
+        output = algorithm.rollout_step(inputs, ()).output
+        return output.unique().tolist(), Counting.calls
+
+    assert ([5, 6, 7], 0) == rollout(1.0)
+    assert ([5, 6, 7], 1) == rollout(0.9)
+    assert ([6], 1) == rollout(0.0)
 
 
 def test_greedy_play_explores_as_the_trainer_says():
@@ -223,7 +252,7 @@ def test_nested_observations_and_dueling_networks():
 
     loss, info = algorithm.batch_loss(inputs, done(5, 6, 7))
 
-    assert ((3, 1), (2, 1, 2)) == (loss.loss.shape, info.value.shape)
+    assert ((2, 1), (2, 1, 2)) == (loss.loss.shape, info.value.shape)
     first = {key: x[0] for key, x in inputs.observation.items()}
     torch.testing.assert_close(
         info.value[0, 0], algorithm._q_network(first)[0][0, :, 0], check_stride=False

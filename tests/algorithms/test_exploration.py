@@ -1,10 +1,15 @@
 """Noise and bounds of actions: statistics of the noise, by formula, and where it begins anew."""
 
+import itertools
 import math
+import random
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alf.algorithms.exploration import (
     ActionBox,
@@ -12,6 +17,7 @@ from alf.algorithms.exploration import (
     choose_sometimes,
     epsilon_in_play,
     epsilon_in_rollout,
+    explorers,
 )
 from alf.errors import ConfigError
 from alf.schedulers import LinearScheduler
@@ -134,6 +140,32 @@ def test_a_choice_is_one_for_all_leaves():
     assert torch.equal(wide[:, 0], flat)
     assert torch.equal(wide[:, 1], flat)
     assert 0.3 == pytest.approx(flat.mean().item(), abs=0.02)
+
+
+@pytest.mark.parametrize("epsilon", [0.02, 0.3, 0.9])
+def test_each_explores_on_its_own(epsilon):
+    """All eight patterns of three rows come as often as three independent coins give them."""
+    random.seed(0)
+    torch.manual_seed(0)
+    like, count = torch.zeros(3, 2), 20_000
+    seen: Counter[tuple[bool, ...]] = Counter()
+    for _ in range(count):
+        explores = explorers(epsilon, like)
+        seen[(False,) * 3 if explores is None else tuple(explores.tolist())] += 1
+
+    for pattern in itertools.product([False, True], repeat=3):
+        expected = math.prod(epsilon if explores else 1 - epsilon for explores in pattern)
+        assert expected == pytest.approx(seen[pattern] / count, abs=0.012), pattern
+
+
+@given(st.floats(0, 1), st.integers(1, 5))
+def test_explorers_of_any_probability(epsilon, size):
+    """Someone among the rows or nobody, also where the probability is next to none."""
+    explores = explorers(epsilon, torch.zeros(size))
+
+    assert explores is None or ((size,) == explores.shape and explores.any())
+    assert epsilon > 0 or explores is None
+    assert epsilon < 1 or (explores is not None and explores.all())
 
 
 def test_epsilon_in_play():

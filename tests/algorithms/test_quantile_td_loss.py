@@ -50,7 +50,7 @@ def test_the_loss_of_replicas_by_hand():
     value = torch.tensor([[[[10.0, 13.0], [8.0, 10.0]]]], requires_grad=True)
     loss = QuantileTDLoss(gamma=0.9)(sample([0.0, 1.0]), value, torch.tensor([[[10.0]]]))
 
-    torch.testing.assert_close(loss.loss.detach(), torch.tensor([[0.5], [0.0]]))
+    torch.testing.assert_close(loss.loss.detach(), torch.tensor([[0.5]]))
     assert () == loss.extra
 
 
@@ -72,8 +72,8 @@ def test_means_are_summarised(tmp_path):
             loss = QuantileTDLoss(gamma=0.9)(sample([0.0, 1.0]), value, torch.tensor([[[10.0]]]))
     writer.close()
 
-    torch.testing.assert_close(loss.extra.value, torch.tensor([[10.25], [0.0]]))
-    torch.testing.assert_close(loss.extra.td_error, torch.tensor([[1.25], [0.0]]))
+    torch.testing.assert_close(loss.extra.value, torch.tensor([[10.25]]))
+    torch.testing.assert_close(loss.extra.td_error, torch.tensor([[1.25]]))
 
 
 def test_a_threshold_must_be_positive():

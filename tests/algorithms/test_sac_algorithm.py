@@ -162,7 +162,24 @@ def test_a_time_limit_bootstraps(discount, target):
 
     assert 3.0 == info.value.item()
     assert (target - 3) ** 2 == pytest.approx(loss.extra.critic[0].item())
-    assert 0.0 == loss.loss[1].item()
+    assert (1, 1) == loss.loss.shape
+
+
+def test_a_loss_of_the_conf_may_be_of_all_rows():
+    """Its last row, which has no successor, is left out."""
+
+    class AllRows(OneStepTDLoss):
+        def __call__(self, info, value, next_value):
+            loss_info = super().__call__(info, value, next_value)
+            return loss_info._replace(loss=torch.cat([loss_info.loss, torch.full((1, 1), 99.0)]))
+
+    arguments = {"use_entropy_reward": False}
+    plain, _ = make(**arguments).batch_loss(batch([1, 1], [0, 1]), moved(0.5))
+    longer = make(critic_loss_ctor=AllRows, **arguments)
+    got, _ = longer.batch_loss(batch([1, 1], [0, 1]), moved(0.5))
+
+    assert (1, 1) == got.loss.shape == got.extra.critic.shape
+    torch.testing.assert_close(got.extra.critic, plain.extra.critic)
 
 
 def test_the_lower_of_two_critics_is_believed():
@@ -429,7 +446,7 @@ def test_longer_sequences_and_nested_observations():
 
     loss, info = algorithm.batch_loss(inputs, SacInfo(action=action))
 
-    assert ((3, 1), (2, 1, 2)) == (loss.loss.shape, info.value.shape)
+    assert ((2, 1), (2, 1, 2)) == (loss.loss.shape, info.value.shape)
     second = {key: x[1] for key, x in inputs.observation.items()}
     values, _ = algorithm._critics((second, (action[0][1], action[1][1])))
     torch.testing.assert_close(info.value[1], values)
@@ -449,7 +466,7 @@ def test_terms_are_summarised_where_a_summary_is_due(tmp_path):
     assert ["discrete"] == list(loss.extra.entropy)
     assert LN2 == pytest.approx(loss.extra.entropy["discrete"][0].item())
     assert 1.0 == loss.extra.temperature["discrete"].item()
-    assert (2, 1) == loss.extra.td.td_error.shape
+    assert (1, 1) == loss.extra.td.td_error.shape
     assert () == make(CHOICE).batch_loss(batch([1, 1], [0, 1]), chosen(5))[0].extra.entropy
 
 

@@ -87,7 +87,7 @@ def test_loss_of_replicas_is_their_sum():
     got = OneStepTDLoss(gamma=0.9)(make_info([7, 1]), value, column(10))
     got.loss.sum().backward()
 
-    torch.testing.assert_close(got.loss, column(10, 0))
+    torch.testing.assert_close(got.loss, column(10))
     torch.testing.assert_close(value.grad, torch.tensor([[[-2.0, -6.0]]]))
     error = OneStepTDLoss(gamma=0.9).td_error(make_info([7, 1]), value, column(10))
     torch.testing.assert_close(error, column(2))
@@ -105,7 +105,7 @@ def test_huber_loss_counts_far_values_less():
     """An error of 3 counts 3 - 1/2."""
     loss = OneStepTDLoss(gamma=0.9, td_error_loss_fn=element_wise_huber_loss)
 
-    torch.testing.assert_close(loss(make_info([7, 1]), column(7), column(10)).loss, column(2.5, 0))
+    torch.testing.assert_close(loss(make_info([7, 1]), column(7), column(10)).loss, column(2.5))
 
 
 @settings(max_examples=50, deadline=None)
@@ -159,8 +159,8 @@ def test_summaries(tmp_path):
             got = loss(make_info([7, 1]), torch.tensor([[[9.0, 7.0]]]), column(10))
     writer.close()
 
-    torch.testing.assert_close(got.extra.td_error, column(2, 0))
-    torch.testing.assert_close(got.extra.value, column(8, 0))
+    torch.testing.assert_close(got.extra.td_error, column(2))
+    torch.testing.assert_close(got.extra.value, column(8))
 
 
 def test_priority_is_the_mean_error_of_what_counts():

@@ -1,6 +1,7 @@
 """On-policy training: what an unroll holds, and what is minimised."""
 
 import copy
+import math
 from functools import partial
 
 import pytest
@@ -20,7 +21,7 @@ from alf.optimizers import SGD
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
 from alf.trainers.on_policy import OnPolicyLearner
 from alf.trainers.trainer_config import TrainerConfig
-from alf.trainers.update import total_loss, valid_steps
+from alf.trainers.update import mean, total_loss, valid_steps
 
 OBSERVATION = TensorSpec((3,))
 ACTION = BoundedTensorSpec((), torch.int64, 0, 1)
@@ -125,7 +126,16 @@ def test_valid_steps_leave_out_ends_and_the_bootstrap_row():
     """An action at the end of an episode is ignored by the environment."""
     step_type = torch.tensor([[FIRST, MID], [LAST, MID], [FIRST, MID]])
 
-    assert [[True, True], [False, True], [False, False]] == valid_steps(step_type).tolist()
+    assert [[True, True], [False, True]] == valid_steps(step_type).tolist()
+
+
+def test_the_last_row_of_a_loss_of_all_rows_does_not_count():
+    """A loss may have a number for the row that only bootstraps, even none."""
+    valid = torch.tensor([[True, True], [False, True]])
+    loss = torch.tensor([[1.0, 2.0], [50.0, 6.0], [99.0, math.nan]])
+
+    assert 3.0 == mean(loss, valid).item() == mean(loss[:2], valid).item()
+    assert 2.0 == mean(torch.tensor([1.0, 3.0]), valid).item()  # of something else all counts
 
 
 def test_scalar_loss_is_added():
