@@ -52,8 +52,11 @@ def update_progress(progress_type: str, value: float) -> None:
 
 def update_all_progresses(progresses: Mapping[str, float]) -> None:
     """Report several kinds of progress at once."""
+    table = _current.progress.table
     for progress_type, value in progresses.items():
-        update_progress(progress_type, value)
+        if progress_type not in table:
+            _check_type(progress_type)
+        table[progress_type] = float(value)
 
 
 def get_progress(progress_type: str) -> float:

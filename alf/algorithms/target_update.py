@@ -46,12 +46,13 @@ class TargetUpdater(nn.Module):
         self._period = period
         self._parameters_of_both: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
         self._has_buffers = False
-        # The count on the host saves asking the device at each update.
+        # The count on the host saves asking the device at each update, and telling it.
         self._count: int | None = None
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         self.register_load_state_dict_post_hook(_forget_count)
+        self.register_state_dict_pre_hook(_tell_count)
 
-    updates: torch.Tensor
+    updates: torch.Tensor  # up to date in a state dict
 
     @property
     def is_due(self) -> bool:
@@ -62,7 +63,6 @@ class TargetUpdater(nn.Module):
         """Count a step of the optimizer, and move where the period is over."""
         if self._period > 1:
             self._count = (self._known_count() + 1) % self._period
-            self.updates.fill_(self._count)
             if self._count:
                 return
         self._move()
@@ -87,6 +87,12 @@ class TargetUpdater(nn.Module):
         if self._has_buffers:
             for mine, other in zip(target.buffers(), original.buffers(), strict=True):
                 mine.copy_(other)
+
+
+def _tell_count(module: nn.Module, prefix: str, keep_vars: bool) -> None:
+    assert isinstance(module, TargetUpdater)
+    if module._count is not None:
+        module.updates.fill_(module._count)
 
 
 def _forget_count(module: nn.Module, incompatible_keys: object) -> None:

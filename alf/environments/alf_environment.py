@@ -218,14 +218,14 @@ class AlfEnvironment(abc.ABC):
             EnvError: if the number of leaves or the batch size is not ours.
         """
         leaves = [action] if isinstance(action, torch.Tensor) else flatten(action)
-        arrays = [_as_array(leaf) for leaf in leaves]
-        if len(arrays) != len(self._action_dtypes):
+        if len(leaves) != len(self._action_dtypes):
             raise self._misfit(action)
-        for i, dtype in enumerate(self._action_dtypes):
-            if arrays[i].shape[:1] != (self._batch_size,):
+        arrays: list[Array] = []
+        for leaf, dtype in zip(leaves, self._action_dtypes, strict=True):
+            array = _as_array(leaf)
+            if not array.ndim or len(array) != self._batch_size:
                 raise self._misfit(action)
-            if arrays[i].dtype != dtype:
-                arrays[i] = arrays[i].astype(dtype)
+            arrays.append(array if array.dtype == dtype else array.astype(dtype))
         return arrays
 
     def _misfit(self, action: Any) -> EnvError:

@@ -256,7 +256,7 @@ def _converter(
     if spec.is_discrete:
         offset = low.astype(dtype)
         if not offset.any():
-            return lambda action: action.astype(dtype, copy=False)
+            return lambda action: action if action.dtype == dtype else action.astype(dtype)
         if isinstance(space, spaces.Discrete):
             return lambda action: action.astype(dtype) + offset
         return lambda action: np.asarray(action.astype(dtype) + offset)

@@ -66,7 +66,7 @@ class StepArrays:
 
     def time_step(self, prev_action: Any) -> TimeStep:
         """A copy of the arrays as a time step; `prev_action` is put in as it is."""
-        step_type, discount, reward, *rest = [tensor.clone() for tensor in self._tensors]
+        step_type, discount, reward, *rest = map(torch.Tensor.clone, self._tensors)
         observation, info = rest[: self._observation_count], rest[self._observation_count :]
         return TimeStep(
             step_type=step_type,
@@ -80,8 +80,10 @@ class StepArrays:
 
     def first_rows(self) -> Array | None:
         """Bool `[N]`, which rows hold a `FIRST` step; `None` if none does."""
-        first = self.step_type == StepType.FIRST
-        return first if np.count_nonzero(first) else None
+        assert StepType.FIRST == 0, "what is counted is not FIRST"
+        if np.count_nonzero(self.step_type) == len(self.step_type):
+            return None
+        return self.step_type == StepType.FIRST
 
     def write_first(self, row: int) -> None:
         """Everything but the observation of a `FIRST` step."""

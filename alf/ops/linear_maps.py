@@ -49,10 +49,14 @@ def linear(
     Returns:
         `[..., out]`.
     """
-    if _Processor.is_mkl_slow and x.shape[0] >= FEW_ROWS and x.dim() == 2:
-        outs, ins = weight.shape
-        if x.shape[0] * ins * outs >= LARGE and _is_usual(x, weight):
-            return _apply(_Linear, x, weight, bias)
+    if (
+        _Processor.is_mkl_slow
+        and x.size(0) >= FEW_ROWS
+        and x.dim() == 2
+        and x.size(0) * weight.numel() >= LARGE
+        and _is_usual(x, weight)
+    ):
+        return _apply(_Linear, x, weight, bias)
     return F.linear(x, weight, bias)
 
 

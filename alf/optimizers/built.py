@@ -234,7 +234,9 @@ class BuiltOptimizer:
             step(gradient, None)
             return norm
         norm = _norm(gradient)
-        step(gradient, norm.clamp(min=limit) / limit)
+        # Another device would be waited for, and divides by 1 for it. No number divides as well.
+        is_short = norm.is_cpu and norm.item() <= limit
+        step(gradient, None if is_short else norm.clamp(min=limit) / limit)
         return norm
 
     def _clip(self) -> torch.Tensor | None:

@@ -72,8 +72,9 @@ class FlatParameters:
     def gather_gradients(self) -> bool:
         """Bring `gradient` up to date; returns whether every parameter has one."""
         gradients: list[Any] = [param.grad for param in self._params]
-        if any(gradient is None for gradient in gradients):
-            return False
+        for gradient in gradients:
+            if gradient is None:
+                return False
         _foreach_copy_(self._gradient_parts, gradients)
         return True
 

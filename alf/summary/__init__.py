@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from alf.summary.context import isolated
+from alf.summary.context import isolated, record_if
 from alf.summary.summary_ops import (
     collect_scalars,
     create_summary_writer,
@@ -16,7 +16,6 @@ from alf.summary.summary_ops import (
     increment_global_counter,
     is_summary_enabled,
     push_summary_writer,
-    record_if,
     reset_global_counter,
     scalar,
     scalar_sink,

@@ -245,19 +245,6 @@ def reset_global_counter() -> None:
     CONTEXT.step = 0
 
 
-@contextmanager
-def record_if(cond: bool | Callable[[], bool]) -> Generator[None]:
-    """Inside, write summaries only if `cond` holds.
-
-    Args:
-        cond: a truth value, or a function that is asked once, on entry. The innermost `record_if`
-            decides alone.
-    """
-    holds = bool(cond() if callable(cond) else cond)
-    with _refreshed(pushed(CONTEXT.conditions, holds)):
-        yield
-
-
 def create_summary_writer(
     summary_dir: str | Path, flush_secs: float = 10, max_queue: int = 10
 ) -> EventWriter:

@@ -122,6 +122,23 @@ def test_conditions_and_the_switch():
     assert ["yes", "again"] == list(collected)
 
 
+def test_one_condition_within_itself():
+    """A condition can be entered again, and decorate a function that calls itself."""
+    never = summary.record_if(False)
+
+    @never
+    def deeper(levels: int) -> bool:
+        return summary.should_record_summaries() or (levels > 0 and deeper(levels - 1))
+
+    with summary.collect_scalars():
+        with never:
+            assert not deeper(3)
+            with summary.record_if(True), never:
+                assert not summary.should_record_summaries()
+            assert not summary.should_record_summaries()
+        assert summary.should_record_summaries()
+
+
 def test_conditions_survive_an_exception():
     """After an exception all is as before."""
     with pytest.raises(ZeroDivisionError), summary.collect_scalars(), summary.record_if(False):
