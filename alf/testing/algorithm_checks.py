@@ -259,12 +259,13 @@ def _check_training(algorithm: Algorithm, inputs: list[TimeStep], infos: list[An
     loss, steps = _loss(algorithm, inputs, stacked, info)
     if not isinstance(loss, LossInfo):
         broken("the loss", "a LossInfo", type(loss).__name__, "Return LossInfo(loss=..., ...).")
-    shapes = [list(steps.shape), list(steps.shape[1:])]
+    rows, size = steps.shape
+    shapes = [[rows - 1, size], [rows, size], [size]]
     terms = [x for x in (loss.loss, loss.scalar_loss) if isinstance(x, torch.Tensor)]
     if isinstance(loss.loss, torch.Tensor) and list(loss.loss.shape) not in shapes:
         broken(
             "the loss of [T, B] steps",
-            f"a tensor {shapes[0]}",
+            f"a tensor {shapes[0]} or {shapes[1]}",
             str(list(loss.loss.shape)),
             "Leave the mean to the trainer, which knows what counts; a loss without these "
             "dimensions is a scalar_loss.",
