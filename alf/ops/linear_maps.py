@@ -111,7 +111,8 @@ def _is_usual(x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Whether the operands are of the one kind that the ways below take."""
     return (
         x.dtype == weight.dtype == torch.float32
-        and x.device.type == weight.device.type == "cpu"
+        and x.is_cpu
+        and weight.is_cpu
         and not torch.is_autocast_enabled("cpu")
     )
 
