@@ -1,7 +1,5 @@
 """How a policy that always gives the same action tries others: noise, and actions at random."""
 
-import math
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -164,9 +162,9 @@ def as_probability(name: str, value: Any) -> float:
 def explorers(epsilon: float, like: torch.Tensor) -> torch.Tensor | None:
     """Which of a batch try something else, each on its own.
 
-    On the CPU the first of them is drawn, and those after it: how many pass before the first is a
-    geometric variable, and one random number is quicker than one for each of a few, none of which
-    mostly explores. Another device would be waited for.
+    On the CPU the first of them is drawn, which is a geometric variable, and those after it: to
+    look at one number is quicker than at one for each of a few, of whom mostly none explores.
+    Another device would be waited for.
 
     Args:
         epsilon: the probability, in `[0, 1]`.
@@ -180,10 +178,10 @@ def explorers(epsilon: float, like: torch.Tensor) -> torch.Tensor | None:
         return None
     if not like.is_cpu or epsilon == 1:
         return torch.rand(size, device=like.device) < epsilon
-    passed = math.log(1 - random.random()) / math.log1p(-epsilon)
-    if passed >= size:
+    tries = torch.empty((), dtype=torch.float64).geometric_(epsilon).item()
+    if tries > size:
         return None
-    first = int(passed)
+    first = int(tries) - 1
     explores = torch.zeros(size, dtype=torch.bool)
     explores[first] = True
     explores[first + 1 :].bernoulli_(epsilon)

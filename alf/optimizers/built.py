@@ -234,7 +234,7 @@ class BuiltOptimizer:
             step(gradient, None)
             return norm
         norm = _norm(gradient)
-        # Another device would be waited for, and divides by 1 for it. No number divides as well.
+        # Another device would be waited for, and divides by 1; what is no number divides as well.
         is_short = norm.is_cpu and norm.item() <= limit
         step(gradient, None if is_short else norm.clamp(min=limit) / limit)
         return norm

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import random
 from collections import Counter
 from types import SimpleNamespace
 
@@ -145,7 +144,6 @@ def test_a_choice_is_one_for_all_leaves():
 @pytest.mark.parametrize("epsilon", [0.02, 0.3, 0.9])
 def test_each_explores_on_its_own(epsilon):
     """All eight patterns of three rows come as often as three independent coins give them."""
-    random.seed(0)
     torch.manual_seed(0)
     like, count = torch.zeros(3, 2), 20_000
     seen: Counter[tuple[bool, ...]] = Counter()
