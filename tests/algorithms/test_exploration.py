@@ -166,6 +166,17 @@ def test_explorers_of_any_probability(epsilon, size):
     assert epsilon < 1 or (explores is not None and explores.all())
 
 
+def test_who_explores_is_drawn_from_torch_alone():
+    """An episode that is played again seeds nothing else."""
+
+    def draws() -> list[list[bool] | None]:
+        torch.manual_seed(5)
+        found = [explorers(0.4, torch.zeros(3)) for _ in range(50)]
+        return [None if explores is None else explores.tolist() for explores in found]
+
+    assert draws() == draws()
+
+
 def test_epsilon_in_play():
     """The algorithm's own, else the job's, else none."""
     job = SimpleNamespace(epsilon_greedy=0.25)

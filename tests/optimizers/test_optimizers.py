@@ -265,6 +265,22 @@ class TestFlat:
         for one, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.parametrize("sizes", [(0.5, 1.5, 0.9), (1.1, 0.2, 3.0), (1.0, 1.0, 0.0)], ids=str)
+    def test_gradients_about_the_limit_are_clipped_as_torch_does(self, sizes):
+        """Those within it stay as they are, those a little beyond are cut to it."""
+        direction = torch.tensor([0.6, 0.0, -0.8])
+        ours, theirs = [param(1.0, 2.0, 3.0)], [param(1.0, 2.0, 3.0)]
+        optimizer = Adam(lr=0.1, gradient_clipping=2.0, clip_by_global_norm=True).build(ours)
+        alone = torch.optim.Adam(theirs, lr=0.1)
+        for size in sizes:
+            for (x,), step in ((ours, optimizer.step), (theirs, alone.step)):
+                x.grad = direction * (2.0 * size)
+                if x is theirs[0]:
+                    nn.utils.clip_grad_norm_([x], 2.0)
+                step()
+
+        torch.testing.assert_close(ours[0], theirs[0], rtol=1e-6, atol=1e-7)
+
     def test_parameters_stay_what_they_were(self):
         """Objects, values, shapes and strides; all in one stretch of memory."""
         params, before = several(), several()
