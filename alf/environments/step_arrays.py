@@ -80,9 +80,8 @@ class StepArrays:
 
     def first_rows(self) -> Array | None:
         """Bool `[N]`, which rows hold a `FIRST` step; `None` if none does."""
-        assert StepType.FIRST == 0, "what is counted is not FIRST"
         if np.count_nonzero(self.step_type) == len(self.step_type):
-            return None
+            return None  # FIRST is 0
         return self.step_type == StepType.FIRST
 
     def write_first(self, row: int) -> None:

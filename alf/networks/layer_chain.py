@@ -23,7 +23,7 @@ class LayerChain(nn.Sequential):
         module: Any
         for module in self._modules.values():
             kind = type(module)  # not by `isinstance`: torch's parametrizations make a subclass
-            if kind not in _DIRECT or (
+            if (
                 module._forward_hooks
                 or module._forward_pre_hooks
                 or module._backward_hooks
@@ -37,9 +37,8 @@ class LayerChain(nn.Sequential):
                 x = relu_(x) if module.inplace else relu(x)
             elif kind is nn.Tanh:
                 x = tanh(x)
-            else:
+            elif kind is ParallelLinear:
                 x = module.forward(x)
+            else:
+                x = module(x)
         return x
-
-
-_DIRECT = frozenset({Linear, ParallelLinear, nn.ReLU, nn.Tanh})
