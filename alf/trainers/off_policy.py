@@ -17,7 +17,7 @@ from alf.schedulers import as_scheduler
 from alf.trainers.compiled import Computed
 from alf.trainers.learner import Learner
 from alf.trainers.trainer_config import TrainerConfig
-from alf.trainers.update import total_loss, valid_steps
+from alf.trainers.update import check_loss, total_loss, valid_steps
 from alf.transforms import DataTransformer
 
 DEFAULT_BATCH_SIZE = 256
@@ -131,6 +131,7 @@ class ReplayLearner(Learner):
     def _loss(self, inputs: TimeStep, rollout_info: Any, weights: Any) -> Computed:
         """The loss of a sample `[T, B, ...]`, whose sequences count as `weights` `[B]` say."""
         loss_info, info = self._algorithm.batch_loss(inputs, rollout_info)
+        check_loss(loss_info)
         if not isinstance(weights, tuple):
             loss_info = loss_info._replace(loss=loss_info.loss * weights)
         valid = valid_steps(inputs.step_type)

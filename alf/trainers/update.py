@@ -172,8 +172,25 @@ def total_loss(loss_info: LossInfo, valid: torch.Tensor | None) -> torch.Tensor:
     """The number that is minimised: the mean loss over what is valid, plus the scalar loss.
 
     Raises:
-        ContractError: the algorithm, or a loss of the user's, returned something else.
+        ContractError: see `check_loss`.
         TrainingError: the algorithm returned neither.
+    """
+    check_loss(loss_info)
+    total = None
+    if not isinstance(loss_info.loss, tuple):
+        total = mean(loss_info.loss, valid)
+    if not isinstance(loss_info.scalar_loss, tuple):
+        total = loss_info.scalar_loss if total is None else total + loss_info.scalar_loss
+    if total is None:
+        raise TrainingError("calc_loss() returned a LossInfo without loss and without scalar_loss")
+    return total
+
+
+def check_loss(loss_info: LossInfo) -> None:
+    """Refuse what is no loss.
+
+    Raises:
+        ContractError: the algorithm, or a loss of the user's, returned something else.
     """
     if not isinstance(cast(object, loss_info), LossInfo):
         raise ContractError(
@@ -185,14 +202,6 @@ def total_loss(loss_info: LossInfo, valid: torch.Tensor | None) -> torch.Tensor:
             f"calc_loss() returned a LossInfo whose loss is a {type(loss_info.loss).__name__} and "
             f"whose scalar_loss is a {type(loss_info.scalar_loss).__name__}: give a tensor, or ()"
         )
-    total = None
-    if not isinstance(loss_info.loss, tuple):
-        total = mean(loss_info.loss, valid)
-    if not isinstance(loss_info.scalar_loss, tuple):
-        total = loss_info.scalar_loss if total is None else total + loss_info.scalar_loss
-    if total is None:
-        raise TrainingError("calc_loss() returned a LossInfo without loss and without scalar_loss")
-    return total
 
 
 def valid_steps(step_type: torch.Tensor) -> torch.Tensor:

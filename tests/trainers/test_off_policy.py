@@ -7,7 +7,7 @@ import torch
 
 from alf.algorithms.algorithm import Algorithm
 from alf.data_structures import AlgStep, LossInfo, StepType, TimeStep
-from alf.errors import ConfigError
+from alf.errors import ConfigError, ContractError
 from alf.optimizers import SGD
 from alf.replay import PrioritizedReplayBuffer
 from alf.tensor_specs import BoundedTensorSpec, TensorSpec
@@ -129,6 +129,48 @@ def test_action_at_an_end_does_not_count():
     first = algorithm.samples[0][0]
     counted = first[first < 2]
     torch.testing.assert_close(algorithm.weight.detach(), 1 - 0.5 * counted.mean())
+
+
+@pytest.mark.parametrize("prioritized", [False, True])
+def test_what_is_no_loss_is_told(prioritized):
+    """A lesson, and no attribute that a tensor has not."""
+
+    class Careless(Recorder):
+        def calc_loss(self, info):
+            return self.weight * info
+
+    learner = make(Careless(), priority_replay=prioritized)
+
+    with pytest.raises(ContractError, match="returned a Tensor, and must return a LossInfo"):
+        learner.train_iter()
+
+
+def test_a_loss_without_steps():
+    """A scalar loss alone moves the weight by its gradient, 2: from 1 to 0."""
+
+    class Alone(Recorder):
+        def calc_loss(self, info):
+            return LossInfo(scalar_loss=2 * self.weight)
+
+    algorithm = Alone()
+    make(algorithm, num_updates_per_train_iter=1).train_iter()
+
+    assert 0.0 == algorithm.weight.item()
+
+
+def test_one_loss_for_each_sequence():
+    """It counts as the first step of its sequence does: those of rewards 0 and 1 alone."""
+
+    class Short(Recorder):
+        def calc_loss(self, info):
+            self.samples.append(info.clone())
+            return LossInfo(loss=self.weight * info[0])
+
+    algorithm = Short()
+    make(algorithm, ends=set(range(2, 100)), num_updates_per_train_iter=1).train_iter()
+
+    first = algorithm.samples[0][0]
+    torch.testing.assert_close(algorithm.weight.detach(), 1 - 0.5 * first[first < 2].mean())
 
 
 def test_longer_sequences():
