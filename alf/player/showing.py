@@ -1,5 +1,6 @@
 """Showing moments: from the generator of episodes to the sinks."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from alf.player.auto_panels import AutoPanels
@@ -101,8 +102,9 @@ def status(moment: Moment) -> str:
 
 
 def number(value: float) -> str:
-    """A number in few characters, and mostly in as many as the last one: `12.50`, `1,234`."""
+    """A number in few characters, mostly as many as last time: `12.50`, `1,234`, `-7.1e-6`."""
     size = abs(value)
-    if size >= 1e6 or 0 < size < 0.005:
-        return f"{value:.2e}"
+    if math.isfinite(size) and (size >= 1e6 or 0 < size < 0.005):
+        digits, _, exponent = f"{value:.1e}".partition("e")
+        return f"{digits}e{int(exponent)}"
     return f"{value:,.0f}" if size >= 1000 else f"{value:.2f}"
