@@ -195,8 +195,17 @@ def test_border_color():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0.00"), (12.5, "12.50"), (-1234.5, "-1,234"), (3e7, "3.00e+07"), (0.001, "1.00e-03")],
+    [
+        (0.0, "0.00"),
+        (12.5, "12.50"),
+        (-1234.5, "-1,234"),
+        (3e7, "3.0e7"),
+        (0.001, "1.0e-3"),
+        (-7.07e-6, "-7.1e-6"),
+        (float("-inf"), "-inf"),
+        (float("nan"), "nan"),
+    ],
 )
 def test_number(value, text):
-    """Few characters, whatever the size."""
+    """Few characters, whatever the size: a return of three digits stands close beside it."""
     assert number(value) == text

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from alf.bin import command
-from alf.player.showing import FACTS, make_layout, number, show, status
+from alf.player.showing import FACTS, make_layout, show, status
 from alf.player.sinks import StopPlaying, open_sinks
 
 
@@ -116,21 +116,3 @@ def test_a_signal_while_a_frame_is_written_reaches_all_recordings_or_none(
         show(played(painted_env([[9]]), 1, render=True), [first, second])
 
     assert len(first.frames) == len(second.frames) == 3
-
-
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [
-        (12.5, "12.50"),
-        (0.0, "0.00"),
-        (-0.005, "-0.01"),
-        (1234.4, "1,234"),
-        (-7.07e-6, "-7.1e-6"),
-        (2.5e11, "2.5e11"),
-        (float("inf"), "inf"),
-        (float("nan"), "nan"),
-    ],
-)
-def test_numbers_are_short(value, told):
-    """No longer than a return of three digits beside it, so that the two stay apart."""
-    assert told == number(value)
