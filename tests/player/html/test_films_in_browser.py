@@ -25,10 +25,22 @@ async ([film, fps, count, bits, block]) => {
     canvas.width = video.videoWidth;
     canvas.height = video.videoHeight;
     const context = canvas.getContext("2d", { willReadFrequently: true });
+    // "seeked" may come before the frame is there to be drawn; its own callback tells its time.
+    let shown = -1;
+    let arrived = () => {};
+    const look = (_, frame) => {
+        shown = Math.round(frame.mediaTime * fps);
+        arrived();
+        video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback(look);
+    document.body.append(video);
     const told = [];
     for (let i = 0; i < count; i++) {
-        await new Promise((done) => {
-            video.onseeked = done;
+        await new Promise((done, fail) => {
+            setTimeout(() => fail(new Error(`frame ${i} was not shown`)), 30000);
+            arrived = () => { if (shown === i && !video.seeking) done(); };
+            video.onseeked = () => arrived();
             video.currentTime = (i + 0.5) / fps;
         });
         context.drawImage(video, 0, 0);
