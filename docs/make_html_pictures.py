@@ -66,7 +66,7 @@ def take(browser: Any, page: Path, name: str, width: int, height: int, theme: st
     tab.evaluate("scrollTo(0, 0)")
     target = IMAGES / f"{name}.png"
     tab.screenshot(path=str(target))
-    Image.open(target).convert("RGB").quantize(128).save(target, optimize=True)
+    Image.open(target).convert("RGB").quantize(255).save(target, optimize=True)
     tab.close()
 
 

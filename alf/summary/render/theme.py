@@ -25,6 +25,7 @@ class Palette:
         grid: lines behind data.
         axis: the line along an axis.
         track: the range in which a bar can be; also what lies between panels.
+        chosen: what stands out: the action taken, the mode of a distribution. No series has it.
         series: of one series each.
     """
 
@@ -34,6 +35,7 @@ class Palette:
     grid: Color
     axis: Color
     track: Color
+    chosen: Color
     series: tuple[Color, ...]
 
 
@@ -44,17 +46,17 @@ LIGHT = Palette(
     grid=(231, 234, 239),
     axis=(150, 157, 168),
     track=(240, 242, 246),
+    chosen=(221, 120, 50),
     series=(
         (58, 110, 181),
-        (221, 120, 50),
         (62, 152, 112),
-        (196, 70, 76),
-        (125, 97, 175),
-        (139, 107, 80),
         (210, 118, 163),
-        (120, 130, 144),
         (160, 156, 56),
+        (125, 97, 175),
         (60, 163, 180),
+        (196, 70, 76),
+        (139, 107, 80),
+        (120, 130, 144),
     ),
 )
 DARK = Palette(
@@ -64,21 +66,23 @@ DARK = Palette(
     grid=(48, 53, 63),
     axis=(104, 112, 126),
     track=(41, 45, 54),
+    chosen=(240, 150, 78),
     series=(
         (98, 154, 230),
-        (240, 150, 78),
         (92, 190, 146),
-        (232, 108, 112),
-        (166, 140, 218),
-        (186, 150, 120),
         (230, 146, 188),
-        (160, 170, 184),
         (202, 198, 92),
+        (166, 140, 218),
         (92, 198, 214),
+        (232, 108, 112),
+        (186, 150, 120),
+        (160, 170, 184),
     ),
 )
 _PALETTES = {"light": LIGHT, "dark": DARK}
-_COLORS = {name.upper(): name for name in ("paper", "ink", "muted", "grid", "axis", "track")}
+_COLORS = {
+    name.upper(): name for name in ("paper", "ink", "muted", "grid", "axis", "track", "chosen")
+}
 
 if TYPE_CHECKING:
     PAPER: Color
@@ -88,15 +92,12 @@ if TYPE_CHECKING:
     AXIS: Color
     TRACK: Color
     CHOSEN: Color
-    """What stands out: the action taken, the mode of a distribution."""
 
 
 def __getattr__(name: str) -> Color:
     """The colours of the present theme, as attributes of this module."""
     if name in _COLORS:
         return getattr(_PALETTES[CONTEXT.theme], _COLORS[name])
-    if name == "CHOSEN":
-        return series_color(1)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -132,7 +133,7 @@ FIGSIZE = (2.0, 2.0)
 
 
 def series_color(index: int) -> Color:
-    """The colour of the series `index`; always the same, and repeating after ten."""
+    """The colour of the series `index`; always the same, and repeating after nine."""
     series = _PALETTES[CONTEXT.theme].series
     return series[index % len(series)]
 

@@ -42,6 +42,16 @@ def compared(tmp_path_factory, page_writer) -> Path:
     return folder / "ab.html"
 
 
+def colors(tab, chart: str) -> list[str]:
+    """The colours of a chart's series."""
+    return tab.page.evaluate(
+        """(chart) => [...document.querySelectorAll(".plot")]
+            .filter((plot) => plot.querySelector(".name").textContent === chart)
+            .flatMap((plot) => [...plot.querySelectorAll(".now")].map((now) => now.style.color))""",
+        chart,
+    )
+
+
 class TestSteps:
     def test_every_frame_is_its_step(self, tab, recorded):
         """In any order, the picture, the position and the values are those of one step."""
@@ -307,6 +317,17 @@ class TestLinks:
 
 
 class TestCompared:
+    def test_colours_of_runs_are_theirs_alone(self, tab, recorded, compared):
+        """What has parts has other colours than the runs, and the same ones in both."""
+        tab.open(compared)
+        runs, parts = colors(tab, "value"), colors(tab, "probabilities")
+        assert len(set(runs)) == 2
+        assert parts[:2] == parts[2:]
+        assert len(set(parts)) == 2
+        assert not set(runs) & set(parts)
+        tab.open(recorded)
+        assert len(set(colors(tab, "probabilities"))) == 2
+
     def test_two_runs_in_step(self, tab, compared):
         """Both pictures are of one step, also while they play; a shorter run waits at its end."""
         tab.open(compared)

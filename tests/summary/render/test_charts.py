@@ -36,7 +36,7 @@ def bluish(image):
 
 
 render: Any = typed_render  # Every function here returns an image, since rendering is on.
-BLUE, ORANGE = theme.series_color(0), theme.series_color(1)
+BLUE, GREEN = theme.series_color(0), theme.series_color(1)
 
 CHARTS: dict[str, Callable[..., Any]] = {
     "bar": lambda x: render.render_bar("n", x),
@@ -188,7 +188,7 @@ def test_series_have_their_colours():
     """Each series has the colour of its index."""
     image = render.render_bar("n", [[1, 2], [3, 4]], legends=["a", "b"])
 
-    assert all(len(where(image, color)[0]) > 500 for color in (BLUE, ORANGE))
+    assert all(len(where(image, color)[0]) > 500 for color in (BLUE, GREEN))
 
 
 def test_curve_goes_through_its_values():

@@ -19,7 +19,7 @@ from alf.summary.render.canvas import Canvas
 from alf.summary.render.pictures import as_frames
 
 render: Any = typed_render
-BLUE, ORANGE = theme.series_color(0), theme.series_color(1)
+BLUE, GREEN = theme.series_color(0), theme.series_color(1)
 LONG = "a/scope/that/is/long/" + "and_a_name_that_is_much_too_long_for_the_panel" * 2
 
 
@@ -139,7 +139,7 @@ def test_a_missing_number_has_no_bar_and_the_marked_one_stands_out():
     image = render.render_meters("n", [math.nan, 1.0], marked=1)
 
     assert len(where(image, BLUE)[0]) == 0
-    assert len(where(image, ORANGE)[0]) > 500
+    assert len(where(image, theme.CHOSEN)[0]) > 500
 
 
 def test_a_rolling_series_shows_its_window():
@@ -179,7 +179,7 @@ def test_points_are_where_they_are():
     """Two points lie in opposite corners of the ranges, each in the colour of its group."""
     image = render.render_scatter("n", [[0, 0], [1, 1]], [0, 1], (0, 1), (0, 1))
     (low, left), (high, right) = (
-        [float(c.mean()) for c in where(image, color)] for color in (BLUE, ORANGE)
+        [float(c.mean()) for c in where(image, color)] for color in (BLUE, GREEN)
     )
 
     assert low > 230

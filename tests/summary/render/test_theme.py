@@ -68,6 +68,20 @@ def test_texts_can_be_read_and_series_told_from_paper(name):
         assert all(contrast(theme.series_color(i), theme.PAPER) > 2.5 for i in range(10))
 
 
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_no_series_looks_like_what_was_chosen(name):
+    """All colours of a theme differ, so that one of them means what stands out and nothing else."""
+    with render.themed(name):
+        colors = [theme.CHOSEN, *(theme.series_color(i) for i in range(9))]
+        assert theme.series_color(9) == theme.series_color(0)
+    apart = [
+        np.abs(np.subtract(one, other)).sum()
+        for i, one in enumerate(colors)
+        for other in colors[:i]
+    ]
+    assert min(apart) > 50
+
+
 def test_an_unknown_theme_is_refused():
     """The message names those that there are."""
     with pytest.raises(RenderError, match="'sepia'; there are light, dark"):

@@ -143,17 +143,21 @@ class Charts {
     return made;
   }
 
-  // The colour of each series: a run's own where runs are compared, else one after the other.
+  // In the order of the panels' colours, without the one in which they draw what was chosen.
+  static PARTS = [0, 2, 3, 4, 6, 7];
+
+  // The colour of each series: a run's own, or one for each part of what a run tells. Where runs
+  // are compared, their own colours are theirs alone.
   static colors(group, sides) {
     const style = getComputedStyle(document.documentElement);
-    const color = (n) => style.getPropertyValue(`--series-${n % 8}`).trim();
+    const color = (n) => style.getPropertyValue(`--series-${n}`).trim();
+    const parts = sides > 1 ? Charts.PARTS.slice(1) : Charts.PARTS;
     const places = [0, 0];
-    return group.series.map((series) => {
-      const { side, dashed } = series;
+    return group.series.map(({ side, dashed }) => {
       if (dashed) return color(sides > 1 ? side : 5);
       const place = places[side]++;
       const many = group.series.filter((s) => s.side === side && !s.dashed).length > 1;
-      return color(sides > 1 && !many ? side : place);
+      return color(sides > 1 && !many ? side : parts[place % parts.length]);
     });
   }
 

@@ -161,10 +161,11 @@ class Episodes {
   summary() {
     const all = this.entries.length;
     const returns = this.shown.map((entry) => entry.sides[0]?.return).filter((x) => x != null);
-    const count = this.shown.length === all ? `${all}` : `${this.shown.length} of ${all}`;
-    if (!returns.length || this.compared) return `${count} episodes`;
+    const shown = this.shown.length === all ? `${all}` : `${this.shown.length} of ${all}`;
+    const count = `${shown} ${all === 1 ? "episode" : "episodes"}`;
+    if (!returns.length || this.compared) return count;
     const mean = returns.reduce((sum, x) => sum + x, 0) / returns.length;
-    return `${count} ${all === 1 ? "episode" : "episodes"}, mean return ${Text.brief(mean)}`;
+    return `${count}, mean return ${Text.brief(mean)}`;
   }
 
   mark(entry) {
