@@ -77,7 +77,7 @@ def import_everything() -> None:
 
 
 def catalogue(store: ConfigStore, pattern: str = "") -> list[Configurable]:
-    """What is known to the store, by name.
+    """What is known to the store, by name; first whatever has the pattern in its own name.
 
     Args:
         store: the config store.
@@ -94,7 +94,12 @@ def catalogue(store: ConfigStore, pattern: str = "") -> list[Configurable]:
         if settable:
             parameters = tuple(_described(p, docs) for p in settable)
             found.append(Configurable(name, _docstring(definition).partition("\n")[0], parameters))
-    return found
+
+    def distance(entry: Configurable) -> tuple[bool, int]:
+        own = entry.name.rpartition(".")[2].lower()
+        return wanted not in own, own.find(wanted)  # what begins with it comes before the others
+
+    return sorted(found, key=distance)
 
 
 def settings(store: ConfigStore) -> list[Set]:

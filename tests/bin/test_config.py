@@ -65,6 +65,17 @@ class TestList:
         assert "Settled" not in text
         assert max(map(len, text.splitlines())) <= 120
 
+    def test_what_begins_with_the_word_comes_first(self, capsys):
+        """Then what has it further behind, then what has a parameter of that name."""
+        _, text = run(capsys, "list", "SAC", "--json")
+        both = [entry["name"].rpartition(".")[2] for entry in json.loads(text)]
+        _, text = run(capsys, "list", "value", "--json")
+        own = ["value" in entry["name"].rpartition(".")[2].lower() for entry in json.loads(text)]
+
+        assert both == ["SacAlgorithm", "QuantileSacAlgorithm"]
+        assert own == sorted(own, reverse=True)
+        assert set(own) == {True, False}
+
     def test_parameters_by_their_name(self, capsys):
         """Only those that have the word, of all that have one."""
         code, text = run(capsys, "list", "td_lambda", "--json")
