@@ -3,11 +3,11 @@
 from typing import Any
 
 import torch
-from torch.nn.functional import huber_loss
 
 # One operation where `(x - y).square()` is two, and its gradient one where that is four; without
-# the checks of shapes that `torch.nn.functional.mse_loss` makes first. 0 is for no reduction.
+# the checks and views of shapes that `torch.nn.functional` makes first. 0 is for no reduction.
 _mse_loss: Any = torch._C._nn.mse_loss  # pyright: ignore
+_huber_loss: Any = torch._C._nn.huber_loss  # pyright: ignore
 
 
 def element_wise_squared_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -37,7 +37,7 @@ def element_wise_huber_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         `[...]`.
     """
     assert x.shape == y.shape, (x.shape, y.shape)
-    return huber_loss(x, y, reduction="none")
+    return _huber_loss(x, y, 0, 1.0)
 
 
 def expectile_loss(target: torch.Tensor, value: torch.Tensor, expectile: float) -> torch.Tensor:

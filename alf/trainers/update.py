@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from alf import summary
@@ -228,6 +229,11 @@ def mean(values: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
         if values.shape != (rows + 1, *valid.shape[1:]):
             return values.float().mean()
         values = values[:rows]
+    if valid.is_cpu and not torch.compiler.is_compiling():  # what counts is known without waiting
+        count = int(np.count_nonzero(valid.numpy()))
+        if count == values.numel():
+            return values.mean()
+        return torch.where(valid, values, _ZERO).sum() / max(count, 1)
     return torch.where(valid, values, _ZERO).sum() / valid.count_nonzero().clamp(min=1)
 
 

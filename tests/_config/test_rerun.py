@@ -107,7 +107,7 @@ def of_the_conf(value=None):
     return value
 
 """
-NUMBERS = st.integers(-5, 5) | st.floats(width=32, allow_nan=False, allow_infinity=False)
+NUMBERS = st.integers(-5, 5) | st.floats(-(2.0**62), 2.0**62, width=32)  # each an int64, too
 TYPES = st.sampled_from(["float32", "float64", "int64"])
 DATA = st.recursive(
     st.none() | st.booleans() | NUMBERS | st.text(max_size=4),

@@ -138,6 +138,22 @@ def test_the_last_row_of_a_loss_of_all_rows_does_not_count():
     assert 2.0 == mean(torch.tensor([1.0, 3.0]), valid).item()  # of something else all counts
 
 
+@pytest.mark.parametrize("share", [0.0, 0.9, 1.0])
+def test_the_mean_takes_one_way_or_another_to_the_same_bits(share):
+    """Where all steps count, nothing is masked; value and gradient are those of the masked mean."""
+    torch.manual_seed(0)
+    valid = torch.rand(7, 13) < share
+    loss = torch.randn(8, 13)
+    loss[-1] = math.nan
+    loss.requires_grad_()
+
+    masked = torch.where(valid, loss[:-1], 0.0).sum() / valid.count_nonzero().clamp(min=1)
+    found = mean(loss, valid)
+
+    assert torch.equal(masked, found)
+    assert torch.equal(*(torch.autograd.grad(x, loss)[0] for x in (masked, found)))
+
+
 def test_scalar_loss_is_added():
     """A loss without a batch dimension counts once."""
     valid = torch.tensor([[True], [True], [False]])
