@@ -106,6 +106,11 @@ def value_range(
     return low, high
 
 
+def places_in(values: NDArray, low: float, high: float) -> NDArray[np.float64]:
+    """Where values lie in a range, from 0 at its low end or below to 1. NaN stays."""
+    return (np.clip(values, low, high) - low) / (high - low)  # clipped first, it cannot overflow
+
+
 def rounded_range(low: float, high: float, tick_count: int = 5) -> tuple[float, float]:
     """The range widened to whole ticks, so that it stays when data move a little."""
     step = _step(low, high, tick_count)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from alf.errors import RenderError
 from alf.summary.render import theme
-from alf.summary.render.axes import Axis, category_axis, linear_axis, value_range
+from alf.summary.render.axes import Axis, category_axis, linear_axis, places_in, value_range
 from alf.summary.render.canvas import Canvas
 from alf.summary.render.colormap import color_table, colorize
 from alf.summary.render.image import Image
@@ -88,7 +88,7 @@ def render_heatmap(
         grid=False,
     )
     panel = open_panel(sheet)
-    fractions = np.clip((values - low) / (high - low), 0, 1)
+    fractions = places_in(values, low, high)
     draw_cells(panel, fractions, cmap)
     if annotate_format:
         _annotate_cells(panel, values, colorize(fractions, cmap), annotate_format)
@@ -228,7 +228,7 @@ def render_contour(
         grid=False,
     )
     panel = open_panel(sheet)
-    fractions = np.clip((values - low) / (high - low), 0, 1)
+    fractions = places_in(values, low, high)
     _draw_contour(panel, fractions if flip_y_axis else fractions[::-1], cmap)
     return Image.owning(panel.canvas.pixels, sheet.name)
 
@@ -291,7 +291,7 @@ def render_heatmap_fast(
     canvas = Canvas.blank(max(width + (bar_size + gap if bar_size else 0), 1), height)
     left = 0
     for array in arrays:
-        colors = colorize(np.clip((array - low) / (high - low), 0, 1), "viridis")
+        colors = colorize(places_in(array, low, high), "viridis")
         squares = colors.repeat(pixel_size, axis=0).repeat(pixel_size, axis=1)
         canvas.picture(left, 0, squares)
         left += squares.shape[1] + gap

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from alf.errors import RenderError
 from alf.summary.arrays import to_numpy
 from alf.summary.render import theme
-from alf.summary.render.axes import linear_axis, value_range
+from alf.summary.render.axes import linear_axis, places_in, value_range
 from alf.summary.render.colormap import colorize
 from alf.summary.render.image import Image
 from alf.summary.render.layout import Panel, open_panel
@@ -83,7 +83,7 @@ def render_image(
     columns, size = _grid(len(frames), (frames.shape[1], frames.shape[2]), panel)
     shown = [_scaled(frame, size) for frame in frames]
     if weights is not None:
-        fractions = np.clip((weights - ends[0]) / (ends[1] - ends[0]), 0, 1)
+        fractions = places_in(weights, *ends)
         shown = [_covered(frame, fractions, strength, cmap) for frame in shown]
     _put(panel, shown, columns)
     return Image.owning(panel.canvas.pixels, sheet.name)

@@ -1,13 +1,14 @@
 """Charts: what is drawn where, for any data."""
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis.extra import numpy as hnp
 
 from alf import summary
@@ -100,6 +101,7 @@ def test_all_types_of_numbers_draw_alike(kind, dtype):
 @pytest.mark.parametrize("kind", ["bar", "curve", "heatmap"])
 @settings(max_examples=30, deadline=None)
 @given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=6)))
+@example(np.array([-1.0, 1.0]) * sys.float_info.max)
 def test_any_data_can_be_drawn(kind, data):
     """Empty, constant, tiny, huge, infinite and missing values all give a panel of full size."""
     with render.rendering():

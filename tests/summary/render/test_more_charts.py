@@ -1,12 +1,13 @@
 """Time series, rows of numbers, points and pictures: what is drawn where, for any data."""
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -45,13 +46,14 @@ CHARTS = {
     "rolling": lambda x: render.render_time_series("n", x, window=3),
     "meters": lambda x: render.render_meters("n", x),
     "scatter": lambda x: render.render_scatter("n", np.stack([x, x[::-1]], axis=1)),
-    "image": lambda x: render.render_image("n", np.zeros((4, 4)), np.tile(x[:1], (2, 2))),
+    "image": lambda x: render.render_image("n", np.zeros((4, 4)), np.resize(x, (2, 2))),
 }
 
 
 @pytest.mark.parametrize("kind", CHARTS)
 @settings(max_examples=30, deadline=None)
 @given(hnp.arrays(np.float64, st.integers(1, 40)))
+@example(np.array([1.0, -1.0]) * sys.float_info.max)
 def test_any_data_can_be_drawn(kind, data):
     """Constant, tiny, huge, infinite and missing values all give a panel of full size."""
     with render.rendering():
