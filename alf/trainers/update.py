@@ -229,7 +229,8 @@ def mean(values: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
         if values.shape != (rows + 1, *valid.shape[1:]):
             return values.float().mean()
         values = values[:rows]
-    if valid.is_cpu and not torch.compiler.is_compiling():  # what counts is known without waiting
+    # What counts is known without waiting, but not to a program that is being compiled.
+    if type(valid) is torch.Tensor and valid.is_cpu:
         count = int(np.count_nonzero(valid.numpy()))
         if count == values.numel():
             return values.mean()
