@@ -217,7 +217,7 @@ def is_like(kind: type[Any], value: object) -> bool:
 
 def is_result(annotation: object, made: object) -> bool:
     """Whether a function whose result is annotated so may have given this."""
-    if type(made) is annotation:  # mostly, and this is asked at each call
+    if isinstance(annotation, type) and type(made) is annotation:  # mostly; asked at each call
         return True
     if any(annotation is number for number in (bool, int, float)):  # what a schedule gives
         return _like_a_number(made) and not callable(made) and hasattr(type(made), "__float__")
