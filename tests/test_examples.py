@@ -17,7 +17,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 EXAMPLES = CHECKOUT / "alf" / "examples"
 CONFS = sorted(EXAMPLES.rglob("*_conf.py"))
 # These name another game than the conf that they import, and change nothing else.
-SIBLINGS = {"dqn_pong_conf": "dqn_breakout_conf", "ppo_pong_conf": "ppo_breakout_conf"}
+SIBLINGS = {"dqn_pong_conf": "dqn_breakout_conf"}
 
 # Folders of gymnasium's environments, and what it imports for them and does not bring itself.
 PACKAGES = {"box2d": "Box2D", "mujoco": "mujoco"}
@@ -81,7 +81,6 @@ def test_only_these_may_be_skipped():
         "ppo_breakout_conf": ["ale_py"],
         "ppo_half_cheetah_conf": ["mujoco"],
         "ppo_lunar_lander_conf": ["Box2D"],
-        "ppo_pong_conf": ["ale_py"],
         "sac_half_cheetah_conf": ["mujoco"],
     }
 
