@@ -232,9 +232,8 @@ def mean(values: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
     # What counts is known without waiting, but not to a program that is being compiled.
     if type(valid) is torch.Tensor and valid.is_cpu:
         count = int(np.count_nonzero(valid.numpy()))
-        if count == values.numel():
-            return values.mean()
-        return torch.where(valid, values, _ZERO).sum() / max(count, 1)
+        counted = values if count == values.numel() else torch.where(valid, values, _ZERO)
+        return counted.sum() / max(count, 1)
     return torch.where(valid, values, _ZERO).sum() / valid.count_nonzero().clamp(min=1)
 
 

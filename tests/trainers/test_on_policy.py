@@ -154,6 +154,15 @@ def test_the_mean_takes_one_way_or_another_to_the_same_bits(share):
     assert torch.equal(*(torch.autograd.grad(x, loss)[0] for x in (masked, found)))
 
 
+@pytest.mark.parametrize("valid", [[[True, True]], [[False, True]]])
+def test_the_mean_of_what_is_no_float(valid):
+    """Of choices and counts, which `LossInfo.extra` may hold, too."""
+    counts = torch.tensor(valid)
+
+    assert 1.0 == mean(torch.tensor([[True, True]]), counts).item()
+    assert 3.0 == mean(torch.tensor([[3, 3]]), counts).item()
+
+
 def test_scalar_loss_is_added():
     """A loss without a batch dimension counts once."""
     valid = torch.tensor([[True], [True], [False]])

@@ -144,14 +144,14 @@ class Charts {
   }
 
   // In the order of the panels' colours, without the one in which they draw what was chosen.
-  static PARTS = [0, 2, 3, 4, 6, 7];
+  static PART_COLORS = [0, 2, 3, 4, 6, 7];
 
   // The colour of each series: a run's own, or one for each part of what a run tells. Where runs
   // are compared, their own colours are theirs alone.
   static colors(group, sides) {
     const style = getComputedStyle(document.documentElement);
     const color = (n) => style.getPropertyValue(`--series-${n}`).trim();
-    const parts = sides > 1 ? Charts.PARTS.slice(1) : Charts.PARTS;
+    const parts = sides > 1 ? Charts.PART_COLORS.slice(1) : Charts.PART_COLORS;
     const places = [0, 0];
     return group.series.map(({ side, dashed }) => {
       if (dashed) return color(sides > 1 ? side : 5);
